@@ -1,0 +1,69 @@
+"""Log lines for whoever operates Enclos: one line, ids as fields, to a file or stderr.
+
+Not for what a user reads as the answer to a command: that is the front end's output.
+Kept free of the standard `logging` package, whose import alone costs a fast verb its budget.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """Severity; names are logrus', which engines read in runc's log file."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+_threshold = Level.WARNING
+_fd = 2
+
+
+def configure(*, level: Level, fd: int = 2) -> None:
+    """Write lines of at least `level` to `fd` from now on."""
+    global _threshold, _fd
+    _threshold, _fd = level, fd
+
+
+def enabled(level: Level) -> bool:
+    """Whether a line of this level would be written."""
+    return level >= _threshold
+
+
+def write(level: Level, message: str, **fields: object) -> None:
+    """Write one line; fields follow the message as `key=value`."""
+    if level < _threshold:
+        return
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    tail = "".join(f" {key}={value}" for key, value in fields.items())
+    line = f"{stamp}Z {level.name.lower()} [{os.getpid()}] {message}{tail}\n"
+    try:
+        os.write(_fd, line.encode("utf-8", "replace"))
+    except OSError:
+        sys.exc_info()  # a log that cannot be written must not break what it reports on
+
+
+def debug(message: str, **fields: object) -> None:
+    """Detail for debugging."""
+    write(Level.DEBUG, message, **fields)
+
+
+def info(message: str, **fields: object) -> None:
+    """A milestone."""
+    write(Level.INFO, message, **fields)
+
+
+def warning(message: str, **fields: object) -> None:
+    """Something degraded but working."""
+    write(Level.WARNING, message, **fields)
+
+
+def error(message: str, **fields: object) -> None:
+    """Something failed."""
+    write(Level.ERROR, message, **fields)

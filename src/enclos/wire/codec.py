@@ -1,0 +1,113 @@
+"""Messages as JSON: frozen dataclasses to bytes and back, driven by their type hints.
+
+Decoding is total and bounded: whatever the other side sends becomes either a value of the
+declared type or a `CodecError` that names the field. Shared with the guest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from enclos.errors import EnclosError
+
+MAX_MESSAGE_BYTES: Final = 8 << 20
+"""A spec with 10,000 variables and 64 KiB arguments is about 2 MB; four times that."""
+MAX_ITEMS: Final = 100_000
+
+T = TypeVar("T")
+
+
+class CodecError(EnclosError):
+    """A message that is not what its type says."""
+
+
+def encode(value: object) -> bytes:
+    """A dataclass instance as UTF-8 JSON; raises `CodecError` when over the size limit."""
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise CodecError(f"message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
+    return data
+
+
+def decode(kind: type[T], data: bytes) -> T:
+    """The instance of `kind` that `data` spells; raises `CodecError` otherwise."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise CodecError(f"message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
+    try:
+        raw = json.loads(data.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"{kind.__name__}: not JSON: {error}") from error
+    return typing.cast(T, _typed(kind, raw, kind.__name__))
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _typed(kind: Any, raw: Any, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _optional(kind, raw, where)
+    if origin is tuple:
+        return _tuple(kind, raw, where)
+    if origin is dict:
+        return _dict(kind, raw, where)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass(kind, raw, where)
+    if isinstance(raw, bool) is not (kind is bool) or not isinstance(raw, kind):
+        if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+            return float(raw)
+        raise CodecError(f"{where}: {type(raw).__name__} instead of {kind.__name__}")
+    return raw
+
+
+def _optional(kind: Any, raw: Any, where: str) -> Any:
+    if raw is None:
+        return None
+    inner = next(arg for arg in typing.get_args(kind) if arg is not type(None))
+    return _typed(inner, raw, where)
+
+
+def _tuple(kind: Any, raw: Any, where: str) -> Any:
+    if not isinstance(raw, list) or len(raw) > MAX_ITEMS:
+        raise CodecError(f"{where}: not a list of at most {MAX_ITEMS} items")
+    inner = typing.get_args(kind)[0]
+    return tuple(_typed(inner, item, f"{where}[{at}]") for at, item in enumerate(raw))
+
+
+def _dict(kind: Any, raw: Any, where: str) -> Any:
+    if not isinstance(raw, dict) or len(raw) > MAX_ITEMS:
+        raise CodecError(f"{where}: not an object of at most {MAX_ITEMS} members")
+    inner = typing.get_args(kind)[1]
+    return {key: _typed(inner, item, f"{where}.{key}") for key, item in raw.items()}
+
+
+def _dataclass(kind: type, raw: Any, where: str) -> Any:
+    if not isinstance(raw, dict):
+        raise CodecError(f"{where}: {type(raw).__name__} instead of an object")
+    hints = _hints(kind)
+    unknown = raw.keys() - hints.keys()
+    if unknown:
+        raise CodecError(f"{where}: unknown member {sorted(unknown)[0][:80]!r}")
+    values = {name: _typed(hints[name], item, f"{where}.{name}") for name, item in raw.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise CodecError(f"{where}: {error}") from error

@@ -1,0 +1,236 @@
+"""What the supervisor and the agent say to each other: one dataclass per message.
+
+`METHODS` is the whole vocabulary of requests; `EVENTS` of what the agent says unasked.
+A stream number of 0 stands for "no such stream": the process gets /dev/null there.
+The host chooses all numbers; streams and requests share one number space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+SHARE_PATH: Final = "/run/share"
+"""Where the agent mounts the sandbox's virtiofs share in the guest."""
+PORT_NAME: Final = "enclos.agent"
+"""Name of the virtio-serial port, /dev/virtio-ports/NAME in the guest."""
+STREAM_WINDOW: Final = 1 << 20
+"""Bytes a sender may have under way on a stream before the receiver grants more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An empty request or reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Payload of an ERROR frame: `kind` is a class name of `enclos.errors`."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who the agent is. `version` is the digest of the guest image's code."""
+
+    version: str
+    kernel: str
+    monotonic_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a clone itself. `entropy` is hexadecimal, 32 bytes or more."""
+
+    entropy: str
+    time_ns: int
+    hostname: str
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """Wait until the guest has at least this much online; both values absolute."""
+
+    memory_bytes: int
+    vcpus: int
+    timeout_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Mount the virtiofs device with this tag at SHARE_PATH."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """Streams of one process. With a terminal only `stdin` and `stdout` are used."""
+
+    stdin: int = 0
+    stdout: int = 0
+    stderr: int = 0
+    terminal: bool = False
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Make a container; `spec` is the guest's config.json, ready for crun."""
+
+    id: str
+    spec: str
+    stdio: Stdio
+
+
+@dataclass(frozen=True, slots=True)
+class ExecProcess:
+    """Start one more process; `process` is an OCI process object as JSON text."""
+
+    id: str
+    exec_id: str
+    process: str
+    stdio: Stdio
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The guest's pid of what was created or executed."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A container, or one of its exec processes where `exec_id` is not empty."""
+
+    id: str
+    exec_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send signal `number` (0 only asks); `everyone` means all of the container."""
+
+    id: str
+    number: int
+    exec_id: str = ""
+    everyone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Set a terminal's size."""
+
+    id: str
+    rows: int
+    columns: int
+    exec_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`resources` is an OCI linux.resources object as JSON text."""
+
+    id: str
+    resources: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A container's figures from its cgroup v2 in the guest, file name to content.
+
+    Keys are file names such as `cpu.stat`; values their text, for the host to parse.
+    """
+
+    files: dict[str, str]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One row of the guest's process table. Times in clock ticks of 1/100 s."""
+
+    pid: int
+    parent: int
+    uid: int
+    command: str
+    cpu_ticks: int
+    start_ticks: int
+    rss_bytes: int
+    state: str
+    terminal: str = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """All processes of a container, at most a few thousand."""
+
+    rows: tuple[Process, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """Event: a process of ours ended; `status` as a shell counts it (128+n for signal n)."""
+
+    id: str
+    exec_id: str
+    status: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """Event: the kernel killed something in this container's cgroup."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """How much the guest freed and zeroed before its template is saved."""
+
+    zeroed_bytes: int
+    kept_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What the guest sees after a rescan: PCI addresses, sorted."""
+
+    addresses: tuple[str, ...] = field(default=())
+
+
+METHODS: Final[dict[str, tuple[type, type]]] = {
+    "hello": (Nothing, Hello),
+    "identify": (Identity, Nothing),
+    "rescan": (Nothing, Devices),
+    "online": (Online, Online),
+    "share": (Share, Nothing),
+    "create": (CreateContainer, Started),
+    "start": (Target, Nothing),
+    "exec": (ExecProcess, Started),
+    "signal": (Signal, Nothing),
+    "resize": (Resize, Nothing),
+    "pause": (Target, Nothing),
+    "resume": (Target, Nothing),
+    "update": (Update, Nothing),
+    "stats": (Target, Stats),
+    "processes": (Target, Processes),
+    "delete": (Target, Nothing),
+    "sync": (Nothing, Nothing),
+    "trim": (Nothing, Trimmed),
+    "poweroff": (Nothing, Nothing),
+}
+
+EVENTS: Final[dict[str, type]] = {
+    "ready": Hello,
+    "exited": Exited,
+    "oom": OutOfMemory,
+}
