@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from typing import Final
 
 from enclos import errors
 from tests.repo import tree
+
+BUILT_IN: Final = frozenset({"Exception", "BaseException", "RuntimeError", "OSError", "ValueError"})
 
 
 def test_every_error_of_the_tree_is_in_both_tables() -> None:
@@ -37,6 +40,4 @@ def test_every_other_exception_descends_from_the_tree() -> None:
 
 def _is_exception(node: ast.ClassDef) -> bool:
     bases = {tree.dotted(base) for base in node.bases}
-    return bool(
-        bases & {"Exception", "BaseException", "RuntimeError", "OSError", "ValueError"}
-    ) and (not node.name.startswith("_"))
+    return bool(bases & BUILT_IN) and not node.name.startswith("_")
