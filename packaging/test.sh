@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Runs the tests, tier by tier, with what they need: Debian packages, the checkers' environment
+# and the assets. Called by `make test`; a tier's name as argument runs that tier only.
+#
+#   ENCLOS_DEV_CACHE   where the environments are kept, outside the tree (/var/cache/enclos-dev)
+#   ENCLOS_TEST_ARGS   further arguments for pytest, such as "-k name -x"
+#   ENCLOS_TEST_MARKS  a pytest mark expression (default: what is not for the night)
+set -euo pipefail
+
+tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${ENCLOS_DEV_CACHE:-/var/cache/enclos-dev}
+marks=${ENCLOS_TEST_MARKS:-not nightly}
+python=${PYTHON:-/usr/bin/python3}
+all_tiers=(repo unit component vm conformance)
+if [ $# -gt 0 ]; then tiers=("$@"); else tiers=("${all_tiers[@]}"); fi
+
+say() { printf '== %s\n' "$*" >&2; }
+fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
+
+install_packages() {
+    command -v dpkg-query >/dev/null || { say "no dpkg here: the tests' packages are yours to install"; return; }
+    local name missing=()
+    while read -r name; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+    done < <(grep -v '^#' "$tree/packaging/test-packages")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || fail "missing packages, and only root can install them: ${missing[*]}"
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update </dev/null >&2
+    apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >&2
+}
+
+# The requirements of pyproject.toml, one a line.
+requirements() {
+    "$python" -I - "$tree/pyproject.toml" <<'PYTHON'
+import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    project = tomllib.load(file)["project"]
+print("\n".join(project["dependencies"] + project["optional-dependencies"]["dev"]))
+PYTHON
+}
+
+# An environment by what is in it; made beside its place and moved there when complete.
+# Prints its directory.
+environment() {
+    local key place lock
+    key=$( { "$python" -I -V; requirements; } | sha256sum | cut -c1-16 )
+    place=$cache/$key
+    mkdir -p "$cache"
+    exec {lock}>"$cache/lock"
+    flock "$lock"
+    if [ ! -e "$place/complete" ]; then
+        say "making the checkers' environment in $place"
+        rm -rf "$place"
+        "$python" -m venv "$place" >&2
+        requirements >"$place/requirements.txt"
+        "$place/bin/pip" -q --disable-pip-version-check install -r "$place/requirements.txt" >&2
+        "$place/bin/pyright" --version >/dev/null 2>&1 || true # fetches its own program once
+        touch "$place/complete"
+    fi
+    exec {lock}>&-
+    printf '%s\n' "$place"
+}
+
+build_assets() {
+    say "assets"
+    PYTHONPATH=$tree/src "$venv/bin/python" -m enclos.cli assets build </dev/null >&2
+}
+
+# Two at a time where tests do not look at the whole machine.
+workers() { case $1 in repo | unit) echo 2 ;; *) echo 0 ;; esac; }
+
+run_tier() {
+    local tier=$1 status=0
+    say "tier $tier"
+    # shellcheck disable=SC2086
+    (cd "$tree" && "$venv/bin/python" -m pytest "tests/$tier" -q -n "$(workers "$tier")" -m "$marks" \
+        --junitxml="$reports/$tier.xml" ${ENCLOS_TEST_ARGS:-}) </dev/null || status=$?
+    return "$status"
+}
+
+install_packages
+venv=$(environment)
+reports=$(mktemp -d "${TMPDIR:-/tmp}/enclos-tests.XXXXXX")
+trap 'rm -rf "$reports"' EXIT
+export PATH=$venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
+
+for tier in "${tiers[@]}"; do
+    case $tier in vm | conformance) build_assets; break ;; esac
+done
+broken=0
+for tier in "${tiers[@]}"; do
+    run_tier "$tier" || broken=1
+done
+"$venv/bin/python" "$tree/packaging/tally.py" "$reports" "${tiers[@]}" || broken=1
+exit "$broken"

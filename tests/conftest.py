@@ -1,0 +1,56 @@
+"""What every test gets: its tier's marker and time limit, and the stages a tier starts from.
+
+The tier is the directory. `unit` may neither sleep nor need root; `component` wants root; `vm`
+and `conformance` want root and the built assets. A stage that cannot be reached skips, naming
+what is missing; `packaging/test.sh` fails a tier in which everything was skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final, NoReturn
+
+import hypothesis
+import pytest
+
+TESTS: Final = Path(__file__).resolve().parent
+TREE: Final = TESTS.parent
+TIERS: Final = ("repo", "unit", "component", "vm", "conformance")
+LIMIT_S: Final = {"component": 180, "vm": 600, "conformance": 600}
+ROOTLESS: Final = ("repo", "unit")
+
+hypothesis.settings.register_profile(
+    "enclos", deadline=None, derandomize=True, print_blob=True, database=None
+)
+hypothesis.settings.load_profile("enclos")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its tier, and give it the tier's time limit unless it has its own."""
+    for item in items:
+        tier = _tier(item.path)
+        item.add_marker(tier)
+        if tier in LIMIT_S and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT_S[tier]))
+
+
+@pytest.fixture(autouse=True)
+def _tier_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    tier = _tier(request.path)
+    if tier == "unit":
+        monkeypatch.setattr(time, "sleep", _no_sleep)
+    if tier not in ROOTLESS and os.geteuid() != 0:
+        pytest.skip(f"{tier} tests need root")
+
+
+def _tier(path: Path) -> str:
+    name = path.relative_to(TESTS).parts[0]
+    if name not in TIERS:
+        raise pytest.UsageError(f"{path} is in no tier: put it below one of {', '.join(TIERS)}")
+    return name
+
+
+def _no_sleep(seconds: float) -> NoReturn:
+    raise AssertionError(f"a unit test slept for {seconds} s")
