@@ -16,6 +16,17 @@ from typing import Final
 from enclos.errors import HostUnfit
 
 ENTRY: Final = "enclos.guest.main"
+_RECIPE: Final = (
+    "cpio",
+    "guestcompile",
+    "guestlist",
+    "initrd",
+    "libraries",
+    "modules",
+    "python",
+    "selection",
+)
+"""Modules of this room that decide what is in an initrd besides the agent."""
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 """Directory that holds the package `enclos`."""
 
@@ -45,6 +56,11 @@ def closure(root: Path = PACKAGE_ROOT, entry: str = ENTRY) -> Closure:
             waiting.extend(_packages_of(name))
             waiting.extend(_imports(ast.parse((root / file).read_bytes())))
     return Closure(tuple(sorted(files)), tuple(sorted(foreign)))
+
+
+def recipe() -> tuple[str, ...]:
+    """Files that count for the version although they are not in the initrd."""
+    return tuple(f"enclos/assets/{name}.py" for name in _RECIPE)
 
 
 def version(files: Iterable[str], root: Path = PACKAGE_ROOT) -> str:

@@ -14,7 +14,7 @@ def main(names: list[str]) -> None:
     for name, module in sorted(sys.modules.items()):
         path = getattr(module, "__file__", None)
         if path and name != "__main__":
-            print(name, path, sep="\t")
+            sys.stdout.write(f"{name}\t{path}\n")
 
 
 if __name__ == "__main__":

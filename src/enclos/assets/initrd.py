@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.assets import agent, cpio, libraries, modules, python
+from enclos.assets import agent, cpio, libraries, modules, python, selection
 
-_PROGRAMS: Final = (python.PROGRAM, "usr/bin/crun", "usr/bin/busybox")
+DYNAMIC: Final = (python.PROGRAM, "usr/bin/crun")
+BUSYBOX: Final = "usr/bin/busybox"
+PROGRAMS: Final = (*DYNAMIC, BUSYBOX)
 _LINKS: Final = {
-    "bin": "usr/bin",
-    "sbin": "usr/sbin",
-    "lib": "usr/lib",
-    "lib64": "usr/lib64",
-    "usr/lib64/ld-linux-x86-64.so.2": f"../lib/{libraries.TRIPLET}/{libraries.LINKER}",
+    **selection.MERGED,
+    selection.LINKER_LINK: selection.LINKER_TARGET,
     "usr/sbin/modprobe": "../bin/busybox",
     "usr/bin/sh": "busybox",
 }
 _DIRECTORIES: Final = ("dev", "proc", "sys", "run", "tmp", "root", "etc", "var")
 _INIT: Final = f"""\
 #!/{python.PROGRAM} -ISB
-import sys
+import os, sys
+os.environ["NO_COLOR"] = "1"  # for tracebacks, which are read in logs
 sys.path.append("/{python.AGENT_DIRECTORY}")
 from {agent.ENTRY} import main
 main()
@@ -48,22 +48,20 @@ class Initrd:
 def build(root: Path, release: str, package_root: Path = agent.PACKAGE_ROOT) -> Initrd:
     """The initrd from the unpacked guest packages in `root` and the agent's sources."""
     closure = agent.closure(package_root)
-    version = agent.version(closure.files, package_root)
+    sources = (*closure.files, *agent.recipe())
+    version = agent.version(sources, package_root)
     code = python.collect(root, closure, package_root)
-    programs = [root / program for program in _PROGRAMS]
+    dynamic = [*(root / program for program in DYNAMIC), *code.extensions]
     parts = {
         "modules": list(_modules(root / "usr/lib/modules" / release, release)),
         "code": [cpio.regular(name, data) for name, data in code.files.items()],
-        "programs": [_copied(root, path) for path in (*programs, *code.extensions)],
-        "libraries": [
-            _copied(root, path)
-            for path in libraries.closure(root, (*programs[:2], *code.extensions))
-        ],
+        "programs": [_copied(root, path) for path in (*dynamic, root / BUSYBOX)],
+        "libraries": [_copied(root, path) for path in libraries.closure(root, dynamic)],
         "rest": list(_rest(version)),
     }
     sizes = {part: sum(len(one.data) for one in entries) for part, entries in parts.items()}
     data = cpio.archive(entry for entries in parts.values() for entry in entries)
-    return Initrd(data, version, closure.files, sizes)
+    return Initrd(data, version, sources, sizes)
 
 
 def _copied(root: Path, path: Path) -> cpio.Entry:
