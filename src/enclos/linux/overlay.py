@@ -37,7 +37,8 @@ def overlay(
     """
     with _opened([*lowerdirs, *(path for path in (upper, work) if path)]) as descriptors:
         lower = descriptors[: len(lowerdirs)]
-        pair = dict(zip(("upperdir", "workdir"), descriptors[len(lowerdirs) :], strict=False))
+        rest = descriptors[len(lowerdirs) :]
+        pair: dict[str, int] = dict(zip(("upperdir", "workdir"), rest, strict=False))
         for attempt in (_by_descriptors, _by_layers):
             try:
                 mount = attempt(lower, pair, options=options, name=name)

@@ -1,0 +1,113 @@
+"""Forks of our own: detached processes, and what a child sheds of its parent's state."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Final, NoReturn
+
+from enclos.linux import libc
+from enclos.linux.pid import ProcessRef, ref
+
+_LAST_DESCRIPTOR: Final = 0xFFFFFFFF
+_LIBC_SIGNALS: Final = {32, 33}
+"""glibc keeps these real-time signals to itself."""
+_KEPT: Final = {signal.SIGKILL, signal.SIGSTOP}
+
+
+def fork_detached(body: Callable[[], int]) -> ProcessRef:
+    """Run `body` in a grandchild, in a session of its own, orphaned to the next reaper.
+
+    Its result becomes the exit status (125 if it raises). The child in between is reaped here.
+    The caller chooses the descriptors: none is closed. Raises `OSError` if the fork fails.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    middle = os.fork()
+    if middle == 0:
+        os.close(reader)
+        _split(writer, body)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(middle, 0)
+    if not answer:
+        raise OSError(11, "fork_detached: the second fork failed")  # EAGAIN
+    pid, start = answer.split()
+    return ProcessRef(int(pid), int(start))
+
+
+def _split(writer: int, body: Callable[[], int]) -> NoReturn:
+    """The child in between: fork again, say the grandchild's pid and start, end."""
+    try:
+        gate_reader, gate_writer = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            os.close(writer)
+            os.close(gate_writer)
+            os.setsid()
+            os.read(gate_reader, 1)  # until the parent in between has read our start time
+            os.close(gate_reader)
+            run_and_exit(body)
+        found = ref(pid)
+        os.write(writer, b"%d %d" % (found.pid, found.start))
+    finally:
+        os._exit(0)
+
+
+def run_and_exit(body: Callable[[], int]) -> NoReturn:
+    """Run `body` as the last thing this forked process does; nothing of the parent's unwinds."""
+    status = 125
+    try:
+        status = body()
+    except BaseException as error:  # noqa: BLE001 - the last frame of a forked child
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        os._exit(status)
+
+
+def close_fds_except(keep: Iterable[int]) -> None:
+    """Close every descriptor that is not in `keep`."""
+    low = 0
+    for number in sorted(set(keep)):
+        if number > low:
+            _close_range(low, number - 1)
+        low = number + 1
+    _close_range(low, _LAST_DESCRIPTOR)
+
+
+def _close_range(first: int, last: int) -> None:
+    try:
+        libc.close_range(first, last)
+    except OSError:  # before Linux 5.9
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        os.closerange(first, min(last, limit) + 1)
+
+
+def reset_signals() -> None:
+    """Default actions and an empty mask: conmon's children inherit an ignored SIGPIPE."""
+    for number in range(1, signal.NSIG):
+        if number not in _KEPT and number not in _LIBC_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def null_stdio() -> None:
+    """Point descriptors 0 to 2 at /dev/null."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3):
+        os.dup2(null, number)
+    if null > 2:
+        os.close(null)
+
+
+def set_process_name(name: str) -> None:
+    """Name this thread as `ps -o comm` shows it (the first 15 bytes)."""
+    libc.prctl(libc.PR_SET_NAME, name.encode("utf-8", "surrogateescape")[:15])
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children instead of init's (Linux 3.4)."""
+    libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)

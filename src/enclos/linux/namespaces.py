@@ -1,0 +1,151 @@
+"""Namespaces: their names, who is in which, entering them, and becoming somebody's root.
+
+The names of kinds are the runtime specification's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from enclos.linux import libc
+
+FLAGS: Final = {
+    "mount": libc.CLONE_NEWNS,
+    "pid": libc.CLONE_NEWPID,
+    "network": libc.CLONE_NEWNET,
+    "ipc": libc.CLONE_NEWIPC,
+    "uts": libc.CLONE_NEWUTS,
+    "user": libc.CLONE_NEWUSER,
+    "cgroup": libc.CLONE_NEWCGROUP,
+    "time": libc.CLONE_NEWTIME,
+}
+"""The kinds of namespaces and their flags."""
+FILES: Final = {
+    "mount": "mnt",
+    "pid": "pid",
+    "network": "net",
+    "ipc": "ipc",
+    "uts": "uts",
+    "user": "user",
+    "cgroup": "cgroup",
+    "time": "time",
+}
+"""Names of the kinds in /proc/PID/ns."""
+
+
+def path_of(kind: str, pid: int | None = None) -> Path:
+    """The file that stands for the namespace of `pid`, of the calling thread without one."""
+    owner = "thread-self" if pid is None else str(pid)
+    return Path(f"/proc/{owner}/ns/{FILES[kind]}")
+
+
+def identity(kind: str, pid: int | None = None) -> tuple[int, int]:
+    """Device and inode: equal if and only if two processes are in one namespace.
+
+    Raises `ProcessLookupError` or `FileNotFoundError` for a process that is gone, and
+    `PermissionError` for one that we may not trace.
+    """
+    return identity_of(path_of(kind, pid))
+
+
+def identity_of(path: Path) -> tuple[int, int]:
+    """The identity of the namespace that a path (a bind mount, for instance) stands for."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def open_namespace(path: Path) -> int:
+    """A descriptor that keeps the namespace alive; the caller closes it."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def flags_of(kinds: Sequence[str]) -> int:
+    """The CLONE_NEW… flags of `kinds` together; raises `KeyError` for an unknown kind."""
+    flags = 0
+    for kind in kinds:
+        flags |= FLAGS[kind]
+    return flags
+
+
+def unshare(kinds: Sequence[str]) -> None:
+    """Give the calling thread namespaces of its own; a new pid one starts with its children.
+
+    Raises `PermissionError`, `OSError` (`EINVAL` for kinds that this kernel lacks).
+    """
+    libc.unshare(flags_of(kinds))
+
+
+def join(path: Path, kind: str) -> None:
+    """Move the calling thread into the namespace behind `path`, which must be of `kind`.
+
+    A pid namespace is joined by later children. Raises `OSError` (`EINVAL` for another kind).
+    """
+    descriptor = open_namespace(path)
+    try:
+        libc.setns(descriptor, FLAGS[kind])
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def entered(path: Path, kind: str) -> Iterator[None]:
+    """Be in the namespace behind `path` for a while, this thread only, then return.
+
+    Not for `mount` and `user`, which a process cannot leave and enter at will.
+    """
+    own = open_namespace(path_of(kind))
+    try:
+        join(path, kind)
+        try:
+            yield
+        finally:
+            libc.setns(own, FLAGS[kind])
+    finally:
+        os.close(own)
+
+
+def fork_as_init() -> int:
+    """Fork a child that is init of a new pid namespace; like `os.fork` otherwise.
+
+    Later children of the parent stay in the parent's own namespace.
+    """
+    own = open_namespace(path_of("pid"))
+    try:
+        libc.unshare(libc.CLONE_NEWPID)
+        try:
+            return os.fork()
+        finally:
+            libc.setns(own, libc.CLONE_NEWPID)
+    finally:
+        os.close(own)
+
+
+def fork_into_pid(namespace: int) -> int:
+    """Fork a child inside the pid namespace behind a descriptor; like `os.fork` otherwise.
+
+    Raises `OSError` (`ENOMEM` where the namespace's init has died).
+    """
+    own = open_namespace(path_of("pid"))
+    try:
+        libc.setns(namespace, libc.CLONE_NEWPID)
+        try:
+            return os.fork()
+        finally:
+            libc.setns(own, libc.CLONE_NEWPID)
+    finally:
+        os.close(own)
+
+
+def enter_root(new_root: Path) -> None:
+    """Make the mount point `new_root` the root of this mount namespace and drop the old one.
+
+    Needs a mount namespace of its own whose mounts are private or slaves.
+    """
+    os.chdir(new_root)
+    libc.pivot_root(".", ".")
+    libc.umount2(".", libc.MNT_DETACH)
+    os.chdir("/")

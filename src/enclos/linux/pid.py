@@ -1,0 +1,64 @@
+"""Handles of processes that survive being written down: a pid with its start time.
+
+A pid alone may name somebody else by the time it is read again. Signals and waits are in
+`pidfd`; the fast verb `state` has its own few lines in `state/fast`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRef:
+    """A process by pid and start time (clock ticks since boot, field 22 of /proc/PID/stat)."""
+
+    pid: int
+    start: int
+
+    def alive(self) -> bool:
+        """Whether exactly this process still runs; a zombie does not."""
+        return self.pid > 0 and start_time(self.pid) == self.start
+
+
+def this_process() -> ProcessRef:
+    """The calling process."""
+    return ref(os.getpid())
+
+
+def ref(pid: int) -> ProcessRef:
+    """The process that has `pid` now; raises `ProcessLookupError` if none runs."""
+    start = start_time(pid)
+    if not start:
+        raise ProcessLookupError(3, f"no running process {pid}")
+    return ProcessRef(pid, start)
+
+
+def start_time(pid: int) -> int:
+    """Start time of the process in ticks; 0 if it does not exist, is dead or a zombie."""
+    fields = stat_fields(pid)
+    if len(fields) < 20 or fields[0] in {b"Z", b"X", b"x"}:
+        return 0
+    return int(fields[19])
+
+
+def parent(pid: int) -> int:
+    """Pid of the parent; 0 if the process does not exist."""
+    fields = stat_fields(pid)
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """/proc/PID/stat from the state on (field 3); empty if the process does not exist."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    try:
+        line = os.read(descriptor, 4096)
+    except ProcessLookupError:
+        return []  # ended between open and read
+    finally:
+        os.close(descriptor)
+    return line[line.rindex(b")") + 2 :].split()  # the name may hold spaces and brackets
