@@ -1,0 +1,30 @@
+"""The handles that every handler of a request gets, and how the agent speaks unasked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from enclos.guest.channel import Channel
+from enclos.guest.loop import Loop
+from enclos.guest.reaper import Reaper
+from enclos.guest.records import Container
+from enclos.guest.streams import Streams
+from enclos.wire import codec, frames
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One per machine."""
+
+    loop: Loop
+    channel: Channel
+    streams: Streams
+    reaper: Reaper
+    version: str
+    boot_memory_bytes: int
+    containers: dict[str, Container] = field(default_factory=dict)
+
+    def say(self, event: str, message: object) -> None:
+        """Send an event."""
+        body = event.encode() + b"\n" + codec.encode(message)
+        self.channel.send(frames.encode_message(frames.EVENT, 0, body))

@@ -1,0 +1,102 @@
+"""How a container is made, started and removed: crun create, start and delete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any
+
+from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
+from enclos.guest import complaints, crun, processes
+from enclos.guest.agent import Agent
+from enclos.guest.records import Container, Process, container, process
+from enclos.guest.stdio import ProcessIo
+from enclos.ids import check_id
+from enclos.wire.messages import CreateContainer, Nothing, Started, Target, Update
+
+
+async def create(agent: Agent, request: CreateContainer) -> Started:
+    """Make a container whose init waits for `start`."""
+    name = check_id(request.id)
+    if name in agent.containers:
+        raise Exists(f"container {name!r} exists already in this machine")
+    program = complaints.program_of(_process(request.spec))
+    made = Container(name, Process(name, "", ProcessIo(agent.streams, request.stdio)))
+    agent.containers[name] = made
+    try:
+        await _create(agent, made, spec=request.spec, program=program)
+    except BaseException:
+        del agent.containers[name]
+        shutil.rmtree(_bundle(name), ignore_errors=True)
+        raise
+    return Started(made.init.pid)
+
+
+async def start(agent: Agent, request: Target) -> Nothing:
+    """Let the container's init become its program."""
+    owner = container(agent.containers, request.id)
+    if owner.init.status is not None:
+        raise WrongState(f"cannot start container {request.id!r}: it has stopped")
+    outcome = await crun.run(agent.reaper, ["start", owner.id])
+    if outcome.status:
+        raise complaints.translate(outcome.complaint, program="")
+    return Nothing()
+
+
+async def delete(agent: Agent, request: Target) -> Nothing:
+    """Remove a container, killing what is left of it, or forget an exec process."""
+    if request.exec_id:
+        one = process(agent.containers, request.id, request.exec_id)
+        if one.status is None:
+            raise WrongState(f"process {request.exec_id!r} is still running")
+        one.io.finish()
+        del agent.containers[request.id].execs[request.exec_id]
+        return Nothing()
+    owner = container(agent.containers, request.id)
+    outcome = await crun.run(agent.reaper, ["delete", "--force", owner.id])
+    if outcome.status:
+        raise GuestFailed(f"cannot delete container {owner.id!r}: {outcome.complaint}")
+    for one in (owner.init, *owner.execs.values()):
+        one.io.finish()
+    agent.containers.pop(owner.id, None)
+    shutil.rmtree(_bundle(owner.id), ignore_errors=True)
+    return Nothing()
+
+
+async def update(agent: Agent, request: Update) -> Nothing:
+    """Set new limits."""
+    owner = container(agent.containers, request.id)
+    file = f"{_bundle(owner.id)}/resources.json"
+    with open(file, "w", encoding="utf-8") as output:
+        output.write(request.resources)
+    outcome = await crun.run(agent.reaper, ["update", "--resources", file, owner.id])
+    os.unlink(file)
+    if outcome.status:
+        raise InvalidRequest(f"cannot update container {owner.id!r}: {outcome.complaint}")
+    return Nothing()
+
+
+async def _create(agent: Agent, made: Container, *, spec: str, program: str) -> None:
+    bundle = _bundle(made.id)
+    os.makedirs(bundle, mode=0o700)
+    with open(f"{bundle}/config.json", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(spec)
+    pid_file = f"{bundle}/init.pid"
+    arguments = ["create", "--bundle", bundle, "--pid-file", pid_file]
+    await processes.born(
+        agent, made.init, [*arguments, *made.init.io.arguments, made.id],
+        pid_file=pid_file, program=program,
+    )  # fmt: skip
+
+
+def _bundle(name: str) -> str:
+    return f"{processes.DIRECTORY}/{name}"
+
+
+def _process(spec: str) -> str:
+    try:
+        document: Any = json.loads(spec)
+        return json.dumps(document["process"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidRequest(f"the spec is no spec: {error}") from error

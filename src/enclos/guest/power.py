@@ -1,0 +1,50 @@
+"""Orderly ends: flushing the disks, and switching the machine off."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Final, NoReturn
+
+from enclos.guest import share
+from enclos.guest.agent import Agent
+from enclos.linux import libc
+from enclos.wire.messages import Nothing
+
+_GRACE_S: Final = 0.02
+_BUSYBOX: Final = "/usr/bin/busybox"
+
+
+async def sync(agent: Agent, request: Nothing) -> Nothing:
+    """Write out everything dirty."""
+    await flush(agent)
+    return Nothing()
+
+
+async def flush(agent: Agent) -> None:
+    """Sync by another process: it may take long, and the streams must go on."""
+    pid = os.posix_spawn(_BUSYBOX, ["sync"], {})
+    await agent.reaper.ended(pid)
+
+
+async def poweroff(agent: Agent, request: Nothing) -> Nothing:
+    """Answer, then switch off."""
+    agent.loop.later(_GRACE_S, lambda: _go(agent))
+    return Nothing()
+
+
+def _go(agent: Agent) -> NoReturn:
+    agent.channel.drain()
+    off()
+
+
+def off() -> NoReturn:
+    """Kill everybody, write out everything, and end; returns to nobody."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        print("enclos: nobody left to kill", flush=True)
+    os.sync()
+    share.unmount()
+    while True:
+        libc.reboot(libc.RB_POWER_OFF)

@@ -1,0 +1,105 @@
+"""How a process enters a container: crun exec; and how the end of any process is told.
+
+`Exited` is said when the process is dead and all its output has been sent, at the latest
+LINGER_S after its death: a daemon it left behind may hold its pipes for ever. What such a
+daemon writes later is still sent, until the record is deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
+from enclos.guest import complaints, crun
+from enclos.guest.agent import Agent
+from enclos.guest.records import Container, Process, container
+from enclos.guest.stdio import ProcessIo
+from enclos.guest.tasks import Promise
+from enclos.ids import check_id
+from enclos.wire.messages import ExecProcess, Exited, Started
+
+LINGER_S: Final = 2.0
+DIRECTORY: Final = "/run/enclos/containers"
+
+
+async def execute(agent: Agent, request: ExecProcess) -> Started:
+    """Start one more process; raises `ProgramNotFound` and the like before it would run."""
+    owner = container(agent.containers, request.id)
+    name = check_id(request.exec_id)
+    if name in owner.execs or name in owner.pending:
+        raise Exists(f"process {name!r} exists already in container {request.id!r}")
+    if owner.init.status is not None:
+        raise WrongState(f"cannot exec in container {request.id!r}: it has stopped")
+    process = Process(request.id, name, ProcessIo(agent.streams, request.stdio))
+    owner.pending.add(name)
+    try:
+        await _enter(agent, owner, process, specification=request.process)
+    finally:
+        owner.pending.discard(name)
+    owner.execs[name] = process
+    return Started(process.pid)
+
+
+async def _enter(
+    agent: Agent, owner: Container, process: Process, *, specification: str
+) -> None:
+    stem = f"{DIRECTORY}/{owner.id}/exec.{process.exec_id}"
+    with open(f"{stem}.json", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(specification)
+    arguments = ["exec", "--process", f"{stem}.json", "--detach", "--pid-file", f"{stem}.pid"]
+    try:
+        await born(
+            agent, process, [*arguments, *process.io.arguments, owner.id], pid_file=f"{stem}.pid",
+            program=complaints.program_of(specification),
+        )  # fmt: skip
+    finally:
+        os.unlink(f"{stem}.json")
+
+
+async def born(
+    agent: Agent, process: Process, arguments: list[str], *, pid_file: str, program: str
+) -> None:
+    """Run crun to make `process`, and watch its life from then on."""
+    agent.reaper.birth()
+    try:
+        outcome = await crun.run(agent.reaper, arguments, stdio=process.io.descriptors)
+        if outcome.status:
+            raise complaints.translate(outcome.complaint, program=program)
+        await process.io.connect()
+        process.pid = _read_pid(pid_file)
+    except BaseException:
+        process.io.finish()
+        agent.reaper.born()
+        raise
+    # After the reply has been sent: no Exited may come before it.
+    agent.loop.later(0, lambda: _follow(agent, process))
+
+
+def _follow(agent: Agent, process: Process) -> None:
+    ended: Promise[int] = agent.reaper.ended(process.pid)
+    agent.reaper.born()
+    ended.then(lambda: _died(agent, process, ended.result()))
+
+
+def _died(agent: Agent, process: Process, status: int) -> None:
+    process.status = status
+    process.io.died()
+    event = Exited(process.container_id, process.exec_id, status, time.time_ns())
+    told: Promise[None] = Promise()
+    told.then(lambda: agent.say("exited", event))
+    agent.loop.later(LINGER_S, lambda: told.keep(None))
+    process.io.drained.then(lambda: told.keep(None))
+
+
+def _read_pid(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            pid = int(file.read())
+        os.unlink(path)
+    except (OSError, ValueError) as error:
+        raise GuestFailed(f"crun wrote no pid to {path}: {error}") from error
+    if pid <= 1:
+        raise InvalidRequest(f"crun wrote {pid} as a pid")
+    return pid

@@ -1,0 +1,60 @@
+"""What the agent remembers of containers and their processes, and how it finds them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from enclos.errors import NotFound
+from enclos.guest.stdio import ProcessIo
+
+CGROUPS: Final = "/sys/fs/cgroup"
+PARENT: Final = "enclos"
+"""Cgroup below which every container has its own, named by its id."""
+
+
+@dataclass(slots=True)
+class Process:
+    """A container's init or an exec process; `pid` is 0 until it is known."""
+
+    container_id: str
+    exec_id: str
+    io: ProcessIo
+    pid: int = 0
+    status: int | None = None
+
+
+@dataclass(slots=True)
+class Container:
+    """A container that crun knows."""
+
+    id: str
+    init: Process
+    execs: dict[str, Process] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+    oom_kills: int = 0
+    oom_descriptor: int = -1
+
+    @property
+    def cgroup(self) -> str:
+        """Directory of its cgroup."""
+        return f"{CGROUPS}/{PARENT}/{self.id}"
+
+
+def container(containers: dict[str, Container], container_id: str) -> Container:
+    """The container called so; raises `NotFound`."""
+    found = containers.get(container_id)
+    if found is None or not found.init.pid:
+        raise NotFound(f"no container {container_id[:80]!r} in this machine")
+    return found
+
+
+def process(containers: dict[str, Container], container_id: str, exec_id: str) -> Process:
+    """The container's init, or its exec process called so; raises `NotFound`."""
+    owner = container(containers, container_id)
+    if not exec_id:
+        return owner.init
+    found = owner.execs.get(exec_id)
+    if found is None:
+        raise NotFound(f"no process {exec_id[:80]!r} in container {container_id[:80]!r}")
+    return found

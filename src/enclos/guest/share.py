@@ -1,0 +1,46 @@
+"""Mounts the sandbox's virtiofs share, as soon as its device is there."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+from enclos.errors import TimedOut, WrongState
+from enclos.guest.agent import Agent
+from enclos.linux import libc
+from enclos.wire.messages import SHARE_PATH, Nothing, Share
+
+_DEVICES: Final = "/sys/fs/virtiofs"
+_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.005
+
+
+async def mount(agent: Agent, request: Share) -> Nothing:
+    """Mount the device with this tag; raises `TimedOut` if none appears."""
+    if os.path.ismount(SHARE_PATH):
+        raise WrongState(f"a share is mounted already at {SHARE_PATH}")
+    limit = time.monotonic() + _TIMEOUT_S
+    while request.tag not in _tags():
+        if time.monotonic() > limit:
+            raise TimedOut(f"no virtiofs device {request.tag!r} within {_TIMEOUT_S:g} s")
+        await agent.loop.sleep(_POLL_S)
+    os.makedirs(SHARE_PATH, exist_ok=True)
+    libc.mount(request.tag, SHARE_PATH, "virtiofs", 0, "")
+    return Nothing()
+
+
+def unmount() -> None:
+    """Let go of the share, whoever uses it still."""
+    if os.path.ismount(SHARE_PATH):
+        libc.umount2(SHARE_PATH, libc.MNT_DETACH)
+
+
+def _tags() -> set[str]:
+    tags: set[str] = set()
+    if not os.path.isdir(_DEVICES):
+        return tags
+    for entry in os.listdir(_DEVICES):
+        with open(f"{_DEVICES}/{entry}/tag", encoding="utf-8") as file:
+            tags.add(file.read().removesuffix("\n"))
+    return tags
