@@ -195,9 +195,9 @@ def prune(place: Path, *, keep: int = 2) -> None:
 
 def _keys(place: Path) -> Iterator[Path]:
     for path in place.iterdir():
-        if path.is_dir() and not path.is_symlink() and path.name != _PARTS:
-            if not path.name.startswith(_SCRATCH):
-                yield path
+        others = path.name == _PARTS or path.name.startswith(_SCRATCH)
+        if path.is_dir() and not path.is_symlink() and not others:
+            yield path
 
 
 def _part_of(directory: Path) -> str:
