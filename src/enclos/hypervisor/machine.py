@@ -1,0 +1,24 @@
+"""What the engine needs of a running VM, whichever program makes it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Machine(Protocol):
+    """A VM that runs; every method raises `MachineFailed` or `TimedOut`."""
+
+    async def plug_memory(self, total_bytes: int) -> None:
+        """Ask for `total_bytes` beyond the base memory; the guest onlines it by itself."""
+
+    async def plug_vcpus(self, total: int) -> None:
+        """Have `total` virtual CPUs; the agent brings new ones online."""
+
+    async def pause(self) -> None:
+        """Stop all virtual CPUs."""
+
+    async def resume(self) -> None:
+        """Let them run."""
+
+    def tail(self) -> str:
+        """The last lines the guest's kernel wrote to its console."""

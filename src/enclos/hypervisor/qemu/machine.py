@@ -1,0 +1,119 @@
+"""A QEMU as a `Machine`: memory and CPUs plugged by QMP, the console's tail kept bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from enclos.errors import MachineFailed
+from enclos.hypervisor.qemu import monitor
+from enclos.hypervisor.qemu.monitor import Monitor
+from enclos.hypervisor.qemu.process import Qemu
+
+CONSOLE_BYTES: Final = 16 * 1024
+"""How much of the guest's console is kept: the guest decides what it writes there."""
+
+
+class Console:
+    """The last bytes of a console, read as they come so that QEMU never blocks on them."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._kept = bytearray()
+        connection.setblocking(False)
+        asyncio.get_running_loop().add_reader(connection.fileno(), self._readable)
+
+    def text(self) -> str:
+        """What is kept, as printable text."""
+        lines = self._kept.decode("utf-8", "replace").splitlines()
+        return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
+
+    def drain(self) -> None:
+        """Read what is still there after QEMU's end."""
+        while self._readable():
+            continue
+
+    def close(self) -> None:
+        """Stop reading."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+
+    def _readable(self) -> bool:
+        try:
+            data = self._socket.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            return False
+        self._kept += data
+        del self._kept[:-CONSOLE_BYTES]
+        return True
+
+
+class QemuMachine:
+    """The `Machine` that a QEMU process is."""
+
+    def __init__(self, process: Qemu, control: Monitor, console: Console) -> None:
+        self._process = process
+        self._monitor = control
+        self._console = console
+
+    async def plug_memory(self, total_bytes: int) -> None:
+        """See `Machine`; virtio-mem takes any multiple of its 2 MiB blocks."""
+        await self._monitor.execute(
+            "qom-set",
+            {"path": "/machine/peripheral/memory", "property": "requested-size",
+             "value": total_bytes},
+        )  # fmt: skip
+
+    async def plug_vcpus(self, total: int) -> None:
+        """See `Machine`; CPUs are never unplugged here."""
+        rows = await self._monitor.execute("query-hotpluggable-cpus")
+        if not isinstance(rows, list):
+            raise MachineFailed("QEMU listed no CPUs")
+        present = [row for row in rows if "qom-path" in row]
+        free = [row for row in reversed(rows) if "qom-path" not in row]
+        for row in free[: max(0, total - len(present))]:
+            properties = dict(row["props"])
+            name = "cpu" + "-".join(str(value) for value in properties.values())
+            await self._monitor.execute(
+                "device_add", {"driver": row["type"], "id": name, **properties}
+            )
+
+    async def pause(self) -> None:
+        """See `Machine`."""
+        await self._monitor.execute("stop")
+
+    async def resume(self) -> None:
+        """See `Machine`."""
+        await self._monitor.execute("cont")
+
+    async def save(self, *, timeout_s: float) -> None:
+        """Stop and write the device state to the descriptor it was wired with."""
+        await monitor.save(self._monitor, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Let go of the channels, before the process is killed or its sockets closed."""
+        self._console.close()
+        await self._monitor.close()
+
+    def tail(self) -> str:
+        """See `Machine`."""
+        self._console.drain()
+        return self._console.text()
+
+
+async def attach(process: Qemu, *, restoring: bool, timeout_s: float) -> QemuMachine:
+    """Take control of a started QEMU; with `restoring`, load the template's state and run."""
+    console = Console(process.console)
+    try:
+        control = await monitor.attach(process.monitor, timeout_s=timeout_s)
+        if restoring:
+            await monitor.load(control, timeout_s=timeout_s)
+    except MachineFailed as error:
+        console.drain()
+        raise MachineFailed(error.message, hint=error.hint, detail=console.text()) from error
+    return QemuMachine(process, control, console)

@@ -1,0 +1,106 @@
+"""QMP on a connected socket: commands, events by name, and errors of our tree.
+
+Uses `qemu.qmp`; events may arrive before the answer of the command that caused them
+(speed.md 3.1), so a listener is registered before the command is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from qemu.qmp import ExecuteError, QMPClient, QMPError
+from qemu.qmp.events import EventListener
+
+from enclos.errors import MachineFailed, TimedOut
+
+Value: TypeAlias = object
+"""A JSON value as QMP carries it."""
+
+
+class Monitor:
+    """A negotiated QMP connection."""
+
+    def __init__(self, client: QMPClient) -> None:
+        self._client = client
+
+    async def execute(self, command: str, arguments: Mapping[str, Value] | None = None) -> Value:
+        """Run `command`; raises `MachineFailed` with QEMU's words if it refuses or is gone."""
+        try:
+            return await self._client.execute(command, dict(arguments or {}))
+        except ExecuteError as error:
+            raise MachineFailed(f"QEMU refused {command}: {error}") from error
+        except QMPError as error:
+            raise MachineFailed(f"QEMU went away during {command}") from error
+
+    async def close(self) -> None:
+        """Disconnect; QEMU's own end of the connection, if it came first, is no error."""
+        try:
+            await self._client.disconnect()
+        except (QMPError, EOFError, OSError):
+            return
+
+    @asynccontextmanager
+    async def expecting(self, name: str, *, timeout_s: float) -> AsyncIterator[EventListener]:
+        """Listen for events called `name` while the block runs its commands."""
+        with self._client.listener(name) as listener:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    yield listener
+            except TimeoutError as error:
+                raise TimedOut(f"QEMU sent no {name} within {timeout_s:g} s") from error
+
+
+async def attach(connection: socket.socket, *, timeout_s: float) -> Monitor:
+    """Greet QEMU on `connection` and negotiate; raises `MachineFailed` or `TimedOut`."""
+    client = QMPClient("enclos")
+    try:
+        async with asyncio.timeout(timeout_s):
+            await client.connect(connection)
+    except TimeoutError as error:
+        raise TimedOut(f"QEMU did not greet within {timeout_s:g} s") from error
+    except (QMPError, OSError, EOFError) as error:
+        raise MachineFailed(f"QEMU did not start: {error}") from error
+    return Monitor(client)
+
+
+async def load(monitor: Monitor, *, timeout_s: float) -> None:
+    """Load the device state of descriptor set 1 and let the guest run."""
+    await _ignore_shared(monitor)
+    async with monitor.expecting("MIGRATION", timeout_s=timeout_s) as events:
+        await monitor.execute("migrate-incoming", {"uri": "file:/dev/fdset/1"})
+        await _wait_migration(events)
+    async with monitor.expecting("RESUME", timeout_s=timeout_s) as events:
+        await monitor.execute("cont")
+        await events.get()
+
+
+async def save(monitor: Monitor, *, timeout_s: float) -> None:
+    """Stop the guest and write its device state to descriptor set 2."""
+    await monitor.execute("stop")
+    await _ignore_shared(monitor)
+    async with monitor.expecting("MIGRATION", timeout_s=timeout_s) as events:
+        await monitor.execute("migrate", {"uri": "file:/dev/fdset/2"})
+        await _wait_migration(events)
+
+
+async def _ignore_shared(monitor: Monitor) -> None:
+    capabilities = [
+        {"capability": "x-ignore-shared", "state": True},
+        {"capability": "events", "state": True},
+    ]
+    await monitor.execute("migrate-set-capabilities", {"capabilities": capabilities})
+
+
+async def _wait_migration(events: EventListener) -> None:
+    while True:
+        event = await events.get()
+        data = event["data"]
+        status = data.get("status") if isinstance(data, dict) else None
+        if status == "completed":
+            return
+        if status in {"failed", "cancelled"}:
+            raise MachineFailed(f"QEMU's migration {status}", detail=str(data))

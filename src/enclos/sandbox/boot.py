@@ -1,0 +1,194 @@
+"""Boot a sandbox's VM: act out a `BootPlan` until the agent has shown who it is.
+
+`launch` is synchronous and imports little: virtiofsd and QEMU start while the supervisor still
+imports what it needs to talk to them. `settle` waits for both and leaves a machine whose guest
+has an identity of its own, its share mounted, its memory and CPUs online.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from enclos.errors import GuestFailed, MachineFailed, TimedOut
+from enclos.hypervisor.qemu import process
+from enclos.hypervisor.qemu.argv import SHARE_TAG, Board
+from enclos.hypervisor.qemu.process import Qemu, Sources
+from enclos.hypervisor.qemu.template import Template
+from enclos.linux import files, jail, libc
+from enclos.tools import virtiofsd
+from enclos.tools.virtiofsd import Virtiofsd
+
+if TYPE_CHECKING:
+    from enclos.hypervisor.qemu.machine import QemuMachine
+    from enclos.wire.link import Link
+
+_SHARE_OPTIONS: Final = "mode=755,size=4m,nr_inodes=8192"
+
+
+@dataclass(frozen=True, slots=True)
+class BootPlan:
+    """All that a boot needs to know. `memory_bytes` and `vcpus` are the VM's totals."""
+
+    id: str
+    directory: Path
+    tool_root: Path
+    kernel: Path
+    initrd: Path
+    agent_version: str
+    board: Board
+    template: Template | None
+    memory_bytes: int
+    vcpus: int
+    hostname: str
+    boot_timeout_s: float
+    agent_timeout_s: float
+
+    @property
+    def share(self) -> Path:
+        """The directory the guest sees by virtiofs."""
+        return self.directory / "share"
+
+
+class Phases:
+    """Milliseconds from the start to each named moment."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic_ns()
+        self.marks: Final[dict[str, float]] = {}
+
+    def mark(self, name: str) -> None:
+        """Note that `name` is done."""
+        self.marks[name] = round((time.monotonic_ns() - self._start) / 1e6, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """Processes under way."""
+
+    qemu: Qemu
+    share: Virtiofsd | None
+
+
+def make_share(path: Path) -> None:
+    """The share directory: a small tmpfs in this process' mount namespace, propagating.
+
+    It ends with the namespace, so a supervisor that is killed leaves no mount behind.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    flags = libc.MS_NOSUID | libc.MS_NODEV
+    libc.mount("enclos", os.fspath(path), "tmpfs", flags, _SHARE_OPTIONS)
+    libc.mount("", os.fspath(path), "", libc.MS_SHARED, "")
+
+
+def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
+    """Start virtiofsd and QEMU and fill the RAM; everything is released by `stack`."""
+    log = os.open(plan.directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    stack.callback(os.close, log)
+    share = stack.enter_context(
+        virtiofsd.serving(
+            plan.tool_root, plan.share, plan.directory / "virtiofsd.sock", output=log
+        )
+    )
+    ram = process.memory_file("enclos-ram", plan.board.base_memory_bytes)
+    stack.callback(os.close, ram)
+    state = plan.template.state if plan.template is not None else None
+    sources = Sources(plan.tool_root, plan.kernel, plan.initrd, state=state)
+    qemu = stack.enter_context(
+        process.started(plan.board, sources, ram=ram, share=share.connection)
+    )
+    phases.mark("spawned")
+    if plan.template is not None:
+        _fill(ram, plan.template)
+        phases.mark("memory copied")
+    return Launched(qemu, share)
+
+
+def _fill(ram: int, template: Template) -> None:
+    source = os.open(template.ram, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        files.copy_sparse(source, ram)
+    finally:
+        os.close(source)
+
+
+async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMachine:
+    """The machine, running; raises `MachineFailed` with the console's tail."""
+    from enclos.hypervisor.qemu import machine
+
+    if launched.share is not None:
+        jail.confirm(launched.share.spawned)
+    jail.confirm(launched.qemu.spawned)
+    attached = await machine.attach(
+        launched.qemu, restoring=plan.template is not None, timeout_s=plan.boot_timeout_s
+    )
+    phases.mark("machine runs")
+    return attached
+
+
+async def settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases) -> str:
+    """Give the guest its identity and its share; returns the guest's kernel release.
+
+    Raises `GuestFailed` for an agent of another version and `MachineFailed` with the console's
+    last lines for a guest that never answers.
+    """
+    from enclos.wire import messages as m
+
+    try:
+        hello = await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
+    except TimedOut as error:
+        raise MachineFailed(
+            f"the guest's agent did not answer within {plan.boot_timeout_s:g} s",
+            hint="the console's last lines are above; try again with --no-template",
+            detail=machine.tail(),
+        ) from error
+    phases.mark("agent answers")
+    if hello.version != plan.agent_version:
+        raise GuestFailed(
+            f"the guest's agent is version {hello.version[:12]}, this is "
+            f"{plan.agent_version[:12]}",
+            hint="run: enclos assets build",
+        )
+    await _identify(plan, link)
+    phases.mark("identity")
+    await _size(plan, machine, link, phases)
+    await link.call("rescan", m.Nothing(), m.Devices, timeout_s=plan.agent_timeout_s)
+    phases.mark("rescan")
+    await link.call("share", m.Share(SHARE_TAG), m.Nothing, timeout_s=plan.agent_timeout_s)
+    phases.mark("share mounted")
+    return hello.kernel
+
+
+async def _identify(plan: BootPlan, link: Link) -> None:
+    """Entropy, clock, host name and machine id, before anything else can run in the clone."""
+    from enclos.wire import messages as m
+
+    identity = m.Identity(
+        entropy=os.urandom(64).hex(),
+        time_ns=time.time_ns(),
+        hostname=plan.hostname,
+        machine_id=os.urandom(16).hex(),
+    )
+    await link.call("identify", identity, m.Nothing, timeout_s=plan.agent_timeout_s)
+
+
+async def _size(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases) -> None:
+    from enclos.wire import messages as m
+
+    extra = max(0, plan.memory_bytes - plan.board.base_memory_bytes)
+    if extra:
+        await machine.plug_memory(extra)
+    if plan.vcpus > 1:
+        await machine.plug_vcpus(plan.vcpus)
+    if extra or plan.vcpus > 1:
+        online = m.Online(
+            plan.memory_bytes, plan.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000)
+        )
+        await link.call("online", online, m.Online, timeout_s=plan.agent_timeout_s + 5)
+        phases.mark("memory online")
+
+

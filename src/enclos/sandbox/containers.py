@@ -1,0 +1,210 @@
+"""What a supervisor does with containers: one function per request of `wire/control`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from enclos.errors import Exists, InvalidRequest, Lost, WrongState
+from enclos.sandbox import ending, outputlog, shares
+from enclos.sandbox.live import Container, Process, Sandbox
+from enclos.state import records
+from enclos.state.records import ContainerRecord
+from enclos.wire import control as c
+from enclos.wire import messages as m
+from enclos.wire.link import Link
+from enclos.wire.streams import Input, Output
+
+CREATE_TIMEOUT_S: Final = 120
+
+
+async def create(sandbox: Sandbox, request: c.Create, descriptors: list[int]) -> c.Pid:
+    """Bind what the container sees into the share, then have the agent make it."""
+    record = records.decode_container(request.record)
+    if request.id in sandbox.containers:
+        raise Exists("container with given ID already exists")
+    first = not sandbox.containers
+    try:
+        return await _create(sandbox, request, record, descriptors)
+    except BaseException:
+        if first:
+            ending.stop(sandbox, "its first container could not be created")
+        raise
+
+
+async def _create(
+    sandbox: Sandbox, request: c.Create, record: ContainerRecord, descriptors: list[int]
+) -> c.Pid:
+    await _wait_ready(sandbox)
+    trees = descriptors[: 1 + request.sources]
+    stdio = descriptors[1 + request.sources :]
+    _check_descriptors(request, descriptors)
+    shares.bind(sandbox, request.id, trees)
+    process = Process(request.id, "", terminal=request.channels.terminal)
+    container = Container(record, process)
+    sandbox.containers[request.id] = container
+    try:
+        wiring = _wire(sandbox, process, request.channels, log=request.log)
+        if request.attached:
+            _couple(process, request.channels, stdio, stdin_ends=True)
+        message = m.CreateContainer(request.id, request.spec, wiring)
+        made = await sandbox.agent().call(
+            "create", message, m.Started, timeout_s=CREATE_TIMEOUT_S
+        )
+    except BaseException:
+        del sandbox.containers[request.id]
+        shares.unbind(sandbox, request.id)
+        raise
+    sandbox.phases.mark("container created")
+    _keep(sandbox, container, status="created")
+    return c.Pid(made.pid)
+
+
+async def start(sandbox: Sandbox, request: c.Named) -> None:
+    """Let the container's program run."""
+    container = sandbox.container(request.id)
+    if container.record.status != "created":
+        raise WrongState("cannot start an already running container")
+    await sandbox.agent().call(
+        "start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S
+    )
+    sandbox.phases.mark("container started")
+    if container.init.ended is None:
+        _keep(sandbox, container, status="running", started_at=records.now())
+
+
+async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) -> c.Pid:
+    """Start one more process in a running container."""
+    container = sandbox.container(request.id)
+    if container.record.status == "paused":
+        raise WrongState("cannot exec in a paused container")
+    if container.init.ended is not None:
+        raise WrongState("cannot exec in a stopped container")
+    if request.exec_id in container.execs:
+        raise Exists(f"exec process {request.exec_id} already exists")
+    process = Process(request.id, request.exec_id, terminal=request.channels.terminal)
+    wiring = _wire(sandbox, process, request.channels, log="")
+    _couple(process, request.channels, descriptors, stdin_ends=True)
+    container.execs[request.exec_id] = process
+    message = m.ExecProcess(request.id, request.exec_id, request.process, wiring)
+    try:
+        made = await sandbox.agent().call("exec", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
+    except BaseException:
+        del container.execs[request.exec_id]
+        raise
+    return c.Pid(made.pid)
+
+
+async def attach(sandbox: Sandbox, request: c.Attach, descriptors: list[int]) -> None:
+    """Let one more client see the output and, if asked, feed the input."""
+    container = sandbox.container(request.id)
+    channels = c.Channels(stdin=request.stdin, terminal=container.init.terminal)
+    _couple(container.init, channels, descriptors, stdin_ends=request.stdin_ends)
+
+
+async def signal(sandbox: Sandbox, request: m.Signal) -> None:
+    """Send a signal by way of the agent."""
+    container = sandbox.container(request.id)
+    if container.process(request.exec_id).ended is not None:
+        raise WrongState("container not running")
+    await sandbox.agent().call("signal", request, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+
+
+async def pause(sandbox: Sandbox, request: c.Named) -> None:
+    """Freeze all processes of a container, its dirty pages flushed before."""
+    container = sandbox.container(request.id)
+    if container.record.status != "running":
+        raise WrongState("container not running")
+    target = m.Target(request.id)
+    await sandbox.agent().call("pause", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+    _keep(sandbox, container, status="paused")
+
+
+async def resume(sandbox: Sandbox, request: c.Named) -> None:
+    """Thaw a paused container."""
+    container = sandbox.container(request.id)
+    if container.record.status != "paused":
+        raise WrongState("container not paused")
+    target = m.Target(request.id)
+    await sandbox.agent().call("resume", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+    _keep(sandbox, container, status="running")
+
+
+async def wait(sandbox: Sandbox, request: c.Named) -> c.Ended:
+    """How a process ended, once it has and its output has been flushed."""
+    container = sandbox.container(request.id)
+    process = container.process(request.exec_id)
+    await process.over.wait()
+    container.execs.pop(request.exec_id, None)
+    if process.ended is None:
+        raise Lost("the process is gone and its status is not known")
+    return replace(process.ended, leaving=sandbox.ending)
+
+
+def _keep(sandbox: Sandbox, container: Container, **changes: str) -> None:
+    container.record = replace(container.record, **changes)  # type: ignore[arg-type]
+    records.save_container(sandbox.root, container.record)
+
+
+async def _wait_ready(sandbox: Sandbox) -> None:
+    await sandbox.ready.wait()
+    if sandbox.failed is not None:
+        raise sandbox.failed
+
+
+def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
+    stdio = _stdio_count(request.channels) if request.attached else 0
+    if len(descriptors) != 1 + request.sources + stdio:
+        raise InvalidRequest(f"create came with {len(descriptors)} descriptors")
+
+
+def _stdio_count(channels: c.Channels) -> int:
+    return 1 if channels.terminal else 2 + channels.stdin
+
+
+def _wire(sandbox: Sandbox, process: Process, channels: c.Channels, *, log: str) -> m.Stdio:
+    """Streams for a new process; output nobody takes is dropped, as docker does without a log."""
+    link = sandbox.agent()
+    recorder = outputlog.open_log(Path(log)) if log else None
+    if channels.stdin or channels.terminal:
+        process.stdin = Input(link, link.number())
+    names = ("stdout",) if channels.terminal else ("stdout", "stderr")
+    for name in names:
+        write: Callable[[bytes], None] | None = recorder.writer(name) if recorder else None
+        process.outputs.append(Output(link, link.number(), log=write))
+    numbers = [output.number for output in process.outputs] + [0]
+    return m.Stdio(
+        stdin=process.stdin.number if process.stdin else 0,
+        stdout=numbers[0],
+        stderr=0 if channels.terminal else numbers[1],
+        terminal=channels.terminal,
+        rows=channels.rows,
+        columns=channels.columns,
+    )
+
+
+def _couple(
+    process: Process, channels: c.Channels, descriptors: list[int], *, stdin_ends: bool
+) -> None:
+    """Give a process' streams to descriptors: one for a terminal, else stdin, stdout, stderr."""
+    if len(descriptors) != _stdio_count(channels):
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise InvalidRequest(f"{len(descriptors)} descriptors do not fit the streams")
+    if channels.terminal:
+        writing = os.dup(descriptors[0])
+        if process.stdin is not None and channels.stdin:
+            process.stdin.attach(descriptors[0], ends=stdin_ends)
+        else:
+            os.close(descriptors[0])
+        process.outputs[0].attach(writing)
+        return
+    if channels.stdin and process.stdin is not None:
+        process.stdin.attach(descriptors[0], ends=stdin_ends)
+    elif channels.stdin:
+        os.close(descriptors[0])
+    for output, descriptor in zip(process.outputs, descriptors[-2:], strict=True):
+        output.attach(descriptor)

@@ -1,0 +1,120 @@
+"""How processes, containers and the sandbox end, by themselves or by force.
+
+The first container's init carries the sandbox: when it ends, the VM ends with it. Order
+matters to engines: output is flushed, records are written, QEMU is gone, then the stand-ins
+hear the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from enclos import log
+from enclos.errors import EnclosError
+from enclos.sandbox import shares
+from enclos.sandbox.live import Container, Process, Sandbox
+from enclos.state import records
+from enclos.wire import codec
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+KILLED_STATUS = 137
+"""What a container that was destroyed reports: 128 + SIGKILL, never success."""
+_SYNC_TIMEOUT_S = 10
+_FLUSH_TIMEOUT_S = 30
+
+
+def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
+    """An event of the agent; what does not decode ends the sandbox, not the supervisor."""
+    if name == "exited":
+        event = codec.decode(m.Exited, body)
+        container = sandbox.containers.get(event.id)
+        if container is None:
+            return
+        process = container.init if not event.exec_id else container.execs.get(event.exec_id)
+        if process is not None and process.ended is None:
+            process.ended = c.Ended(event.status & 0xFF)
+            task = asyncio.get_running_loop().create_task(_after_exit(sandbox, container, process))
+            sandbox.tasks.add(task)
+            task.add_done_callback(sandbox.tasks.discard)
+    elif name == "oom":
+        event_oom = codec.decode(m.OutOfMemory, body)
+        log.warning("out of memory in the guest", container=event_oom.id)
+
+
+async def _after_exit(sandbox: Sandbox, container: Container, process: Process) -> None:
+    await _flush(process)
+    if process.exec_id:
+        process.over.set()
+        return
+    sandbox.phases.mark("container exited")
+    first = next(iter(sandbox.containers.values())) is container
+    if first:
+        await _sync(sandbox)
+        stop(sandbox, "")
+        return
+    finish(sandbox, container)
+
+
+async def _flush(process: Process) -> None:
+    """Wait until everything the process wrote has reached whoever reads it."""
+    waits = [output.flushed.wait() for output in process.outputs]
+    try:
+        async with asyncio.timeout(_FLUSH_TIMEOUT_S):
+            await asyncio.gather(*waits)
+    except TimeoutError:
+        log.warning("output not taken in time", container=process.id, exec=process.exec_id)
+
+
+async def _sync(sandbox: Sandbox) -> None:
+    try:
+        await sandbox.agent().call("sync", m.Nothing(), m.Nothing, timeout_s=_SYNC_TIMEOUT_S)
+    except EnclosError as error:
+        log.warning("the guest could not sync", error=error)
+
+
+def finish(sandbox: Sandbox, container: Container) -> None:
+    """Write how a container ended and let everybody know who waits for it or its processes."""
+    ended = container.init.ended or c.Ended(KILLED_STATUS, "destroyed")
+    container.init.ended = ended
+    if container.record.status != "stopped":
+        container.record = replace(
+            container.record,
+            status="stopped",
+            exit_status=ended.status,
+            exit_reason=ended.reason,
+            finished_at=records.now(),
+        )
+        records.save_container(sandbox.root, container.record)
+    for process in (*container.execs.values(), container.init):
+        if process.ended is None:
+            process.ended = c.Ended(KILLED_STATUS, ended.reason)
+        process.over.set()
+
+
+def stop(sandbox: Sandbox, reason: str) -> None:
+    """End the sandbox: a `reason` means that something broke. Idempotent."""
+    if sandbox.ending:
+        return
+    sandbox.ending = True
+    for container in sandbox.containers.values():
+        if container.init.ended is None:
+            container.init.ended = c.Ended(KILLED_STATUS, reason or "the sandbox ended")
+    sandbox.finish.set()
+
+
+async def remove(sandbox: Sandbox, request: c.Named) -> None:
+    """Delete a container from a living sandbox; the first one takes the sandbox along."""
+    container = sandbox.container(request.id)
+    first = next(iter(sandbox.containers.values())) is container
+    if first:
+        stop(sandbox, "deleted")
+        return
+    if container.init.ended is None:
+        container.init.ended = c.Ended(KILLED_STATUS, "deleted")
+    target = m.Target(request.id)
+    await sandbox.agent().call("delete", target, m.Nothing, timeout_s=60)
+    finish(sandbox, container)
+    shares.unbind(sandbox, request.id)
+    del sandbox.containers[request.id]

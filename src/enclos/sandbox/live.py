@@ -1,0 +1,88 @@
+"""What a supervisor holds while its sandbox lives: handles, containers, processes.
+
+Records only; the verbs are in `containers`, the end in `ending`. One supervisor has one
+`Sandbox`, reached by every handler of its service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from enclos.errors import EnclosError, NotFound
+
+if TYPE_CHECKING:
+    from enclos.hypervisor.qemu.machine import QemuMachine
+    from enclos.sandbox.boot import BootPlan, Launched, Phases
+    from enclos.state.records import ContainerRecord
+    from enclos.state.store import StateRoot
+    from enclos.wire.control import Ended
+    from enclos.wire.link import Link
+    from enclos.wire.streams import Input, Output
+
+
+@dataclass(slots=True)
+class Process:
+    """A container's init (`exec_id` is empty) or an exec process, alive or ended.
+
+    `status` is set by the guest's word; `over` once its output has been flushed as well.
+    """
+
+    id: str
+    exec_id: str
+    terminal: bool
+    stdin: Input | None = None
+    outputs: list[Output] = field(default_factory=list)
+    ended: Ended | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    standin_pid: int = 0
+
+
+@dataclass(slots=True)
+class Container:
+    """A container of this sandbox and the processes in it."""
+
+    record: ContainerRecord
+    init: Process
+    execs: dict[str, Process] = field(default_factory=dict)
+
+    def process(self, exec_id: str) -> Process:
+        """The process called `exec_id`, init if empty; raises `NotFound`."""
+        if not exec_id:
+            return self.init
+        if exec_id not in self.execs:
+            raise NotFound(f"exec process {exec_id} does not exist in {self.record.id}")
+        return self.execs[exec_id]
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """Everything a supervisor owns. `link` and `machine` are there once `ready` is set."""
+
+    plan: BootPlan
+    root: StateRoot
+    phases: Phases
+    launched: Launched | None = None
+    machine: QemuMachine | None = None
+    link: Link | None = None
+    kernel: str = ""
+    containers: dict[str, Container] = field(default_factory=dict)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: EnclosError | None = None
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
+    clients: set[Link] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    ending: bool = False
+
+    def container(self, name: str) -> Container:
+        """The container called `name`; raises `NotFound` with the words engines know."""
+        if name not in self.containers:
+            raise NotFound(f"container {name}: container does not exist")
+        return self.containers[name]
+
+    def agent(self) -> Link:
+        """The link to the agent of a booted sandbox."""
+        if self.link is None:
+            raise NotFound("the sandbox's guest is not running")
+        return self.link

@@ -1,0 +1,130 @@
+"""The supervisor's socket: one row per request, and what a client's end means.
+
+Only root can open the socket's directory. A client that goes away in the middle is forgotten;
+one that was a stand-in takes its container along (a killed stand-in must destroy it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from enclos import log
+from enclos.errors import EnclosError, InvalidRequest
+from enclos.sandbox import containers, ending, figures
+from enclos.sandbox.live import Sandbox
+from enclos.wire import codec
+from enclos.wire import control as c
+from enclos.wire import messages as m
+from enclos.wire.link import Handlers, Link, Request
+
+Handler = Callable[..., Awaitable[object]]
+
+_PLAIN: Final[dict[str, tuple[type, Handler]]] = {
+    "start": (c.Named, containers.start),
+    "signal": (m.Signal, containers.signal),
+    "resize": (m.Resize, figures.resize),
+    "pause": (c.Named, containers.pause),
+    "resume": (c.Named, containers.resume),
+    "delete": (c.Named, ending.remove),
+    "wait": (c.Named, containers.wait),
+    "stats": (c.Named, figures.stats),
+    "processes": (c.Named, figures.processes),
+    "update": (m.Update, figures.update),
+    "status": (m.Nothing, figures.status),
+}
+_WITH_DESCRIPTORS: Final[dict[str, tuple[type, Handler]]] = {
+    "create": (c.Create, containers.create),
+    "exec": (c.Exec, containers.run_exec),
+    "attach": (c.Attach, containers.attach),
+}
+
+
+class Client:
+    """One connection of a client."""
+
+    def __init__(self, sandbox: Sandbox, connection: socket.socket) -> None:
+        self._sandbox = sandbox
+        self._stands: c.Stand | None = None
+        handlers = Handlers(request=self._serve, closed=self._closed)
+        self._link = Link(connection, handlers, name="client")
+        sandbox.clients.add(self._link)
+
+    async def _serve(self, request: Request) -> object:
+        if request.method == "stand":
+            return await self._stand(codec.decode(c.Stand, request.body))
+        if request.method in _WITH_DESCRIPTORS:
+            kind, handler = _WITH_DESCRIPTORS[request.method]
+            return await _call_with(handler, self._sandbox, kind, request)
+        for descriptor in request.descriptors:
+            os.close(descriptor)
+        if request.method not in _PLAIN:
+            raise InvalidRequest(f"unknown request {request.method[:40]!r}")
+        kind, handler = _PLAIN[request.method]
+        return await handler(self._sandbox, codec.decode(kind, request.body))
+
+    async def _stand(self, stand: c.Stand) -> c.Ended:
+        container = self._sandbox.containers.get(stand.id)
+        if container is None:
+            raise InvalidRequest(f"no container {stand.id} to stand for")
+        process = container.process(stand.exec_id)
+        process.standin_pid = stand.pid
+        self._stands = stand
+        ended = await containers.wait(self._sandbox, c.Named(stand.id, stand.exec_id))
+        self._stands = None
+        return ended
+
+    def _closed(self, error: EnclosError) -> None:
+        self._sandbox.clients.discard(self._link)
+        stand, self._stands = self._stands, None
+        if stand is None:
+            return
+        log.info("stand-in went away", container=stand.id, exec=stand.exec_id)
+        everyone = not stand.exec_id
+        kill = m.Signal(stand.id, 9, exec_id=stand.exec_id, everyone=everyone)
+        task = asyncio.get_running_loop().create_task(_destroy(self._sandbox, kill))
+        self._sandbox.tasks.add(task)
+        task.add_done_callback(self._sandbox.tasks.discard)
+
+
+async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
+    container = sandbox.containers.get(kill.id)
+    first = next(iter(sandbox.containers.values()), None)
+    if container is not None and container is first and not kill.exec_id:
+        ending.stop(sandbox, "its stand-in process was killed")
+        return
+    try:
+        await containers.signal(sandbox, kill)
+    except EnclosError as error:
+        log.info("nothing left to kill", container=kill.id, error=error)
+
+
+async def _call_with(
+    handler: Handler, sandbox: Sandbox, kind: type, request: Request
+) -> object:
+    try:
+        message: Any = codec.decode(kind, request.body)
+    except EnclosError:
+        for descriptor in request.descriptors:
+            os.close(descriptor)
+        raise
+    return await handler(sandbox, message, list(request.descriptors))
+
+
+def listen(sandbox: Sandbox, listener: socket.socket) -> None:
+    """Accept clients from now on."""
+    listener.setblocking(False)
+
+    def accept() -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return  # the client went away before it was accepted
+        Client(sandbox, connection)
+
+    asyncio.get_running_loop().add_reader(listener.fileno(), accept)
+
+

@@ -1,0 +1,42 @@
+"""What the guest sees of the host: trees bound into the sandbox's share directory.
+
+The supervisor attaches detached trees that the caller opened in its own mount namespace, below
+the share it made; virtiofsd's jail receives them by propagation.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from enclos.linux import libc, mountapi
+from enclos.sandbox.live import Sandbox
+
+
+def bind(sandbox: Sandbox, name: str, trees: list[int]) -> None:
+    """Attach `trees` at share/NAME/rootfs, share/NAME/m0, m1, …; closes them."""
+    base = sandbox.plan.share / name
+    base.mkdir(mode=0o755)
+    for index, tree in enumerate(trees):
+        target = base / ("rootfs" if index == 0 else f"m{index - 1}")
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            target.mkdir()
+        else:
+            target.touch()
+        mountapi.move_mount(tree, os.fspath(target))
+        os.close(tree)
+
+
+def unbind(sandbox: Sandbox, name: str) -> None:
+    """Undo `bind`; the guest no longer uses any of it."""
+    base: Path = sandbox.plan.share / name
+    if not base.exists():
+        return
+    for target in base.iterdir():
+        libc.umount2(os.fspath(target), libc.MNT_DETACH)
+        if target.is_dir():
+            target.rmdir()
+        else:
+            target.unlink()
+    base.rmdir()

@@ -1,0 +1,251 @@
+"""The stand-in: the host process whose pid an engine is given for a container or an exec.
+
+It has the namespaces the spec lists and the container's root file system as its root, because
+engines join and look at them: with a stand-in in the host's mount namespace `podman cp` would
+write the host's files. It holds no stdio, forwards signals and window changes, and ends with
+the process' status once the supervisor has gone or said so (decisions 1 and 3).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from enclos.errors import EnclosError, Lost, MachineFailed
+from enclos.linux import inroot, libc, mountapi, terminal
+from enclos.sandbox.client import Connection
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+LOST_STATUS: Final = 137
+STAND_REQUEST: Final = 2
+"""Number of the `stand` request, which `report_for_duty` sends in the stand-in's name."""
+_REPORT_BYTES: Final = 4096
+_STAGING: Final = "/proc"
+"""Where the root is attached before the pivot: any directory that every host has; it is
+covered in a private mount namespace and left at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the stand-in of a container's init lives.
+
+    `unshared` are clone flags of namespaces it gets for itself, `joined` are descriptors of
+    namespaces with their flag; `tree` is a detached clone of the root file system and `binds`
+    detached clones with the destination they belong at.
+    """
+
+    unshared: int
+    joined: tuple[tuple[int, int], ...]
+    tree: int
+    binds: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Whose process this stands for; `slave` is its terminal's slave or -1."""
+
+    id: str
+    exec_id: str
+    name: str
+    slave: int = -1
+
+
+def fork_init(home: Home, duty: Duty, connection: socket.socket) -> int:
+    """Fork the stand-in of a container's init; returns its pid on the host.
+
+    `connection` is its own connection to the supervisor. Raises `MachineFailed` with the step
+    that did not work.
+    """
+    return _fork(lambda: _leave(home), lambda: _settle(home), duty, connection)
+
+
+def fork_exec(init_pid: int, duty: Duty, connection: socket.socket) -> int:
+    """Fork the stand-in of an exec process into the namespaces of the container's init."""
+    return _fork(lambda: _join(init_pid), lambda: None, duty, connection)
+
+
+def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:
+    """Tell the supervisor, once the process exists, that `connection` is its stand-in's."""
+    Connection(connection).post("stand", c.Stand(duty.id, duty.exec_id, pid))
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What the children of one fork carry with them."""
+
+    outside: Callable[[], None]
+    inside: Callable[[], None]
+    duty: Duty
+    connection: socket.socket
+    report: socket.socket
+    standard: int
+
+
+def _fork(
+    outside: Callable[[], None], inside: Callable[[], None], duty: Duty, connection: socket.socket
+) -> int:
+    """Fork twice: the first child enters the namespaces, the second is the stand-in."""
+    ours, theirs = socket.socketpair()
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    standard = duty.slave if duty.slave >= 0 else null
+    middle = os.fork()
+    if middle == 0:
+        ours.close()
+        life = Life(outside, inside, duty, connection, theirs, standard)
+        _middle(life)
+    theirs.close()
+    os.close(null)
+    os.waitpid(middle, 0)
+    with ours:
+        told = b""
+        while piece := ours.recv(_REPORT_BYTES):
+            told += piece
+    words = dict(line.partition(" ")[::2] for line in told.decode(errors="replace").splitlines())
+    if "ready" not in words:
+        reason = words.get("failed", "it died")
+        raise MachineFailed(f"cannot set up the container's stand-in process: {reason}")
+    return int(words["pid"])
+
+
+def _middle(life: Life) -> NoReturn:
+    code = 1
+    try:
+        life.outside()
+        pid = os.fork()
+        if pid:
+            life.report.send(f"pid {pid}\n".encode())
+            os._exit(0)
+        code = _become(life)
+    except (EnclosError, OSError) as error:
+        life.report.send(f"failed {error}\n".encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def _leave(home: Home) -> None:
+    for descriptor, kind in home.joined:
+        libc.setns(descriptor, kind)
+    libc.unshare(home.unshared | libc.CLONE_NEWNS)
+
+
+def _join(init_pid: int) -> None:
+    descriptor = os.pidfd_open(init_pid)
+    kinds = (
+        libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWNET
+        | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
+    )  # fmt: skip
+    libc.setns(descriptor, kinds)
+    os.close(descriptor)
+
+
+def _settle(home: Home) -> None:
+    """Make the container's root file system the root, its binds and a /proc in place.
+
+    Targets are resolved inside the root (the image is hostile); those the guest's crun is
+    about to make are made here in the same way.
+    """
+    libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE, "")
+    mountapi.move_mount(home.tree, _STAGING)
+    root = os.open(_STAGING, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for tree, destination in home.binds:
+        directory = stat.S_ISDIR(os.fstat(tree).st_mode)
+        _attach(root, tree, destination, directory=directory)
+    _attach(root, _proc(), "/proc", directory=True)
+    os.fchdir(root)
+    libc.pivot_root(".", ".")
+    libc.umount2(".", libc.MNT_DETACH)
+    os.chdir("/")
+
+
+def _attach(root: int, tree: int, destination: str, *, directory: bool) -> None:
+    target = inroot.ensure_target(root, destination, directory=directory)
+    mountapi.move_mount(tree, "", directory=target)
+    os.close(target)
+
+
+def _proc() -> int:
+    """A detached /proc of the pid namespace we are in."""
+    context = mountapi.fsopen("proc")
+    mountapi.create(context)
+    return mountapi.fsmount(context, mountapi.MOUNT_ATTR_NOSUID | mountapi.MOUNT_ATTR_NODEV)
+
+
+def _become(life: Life) -> int:
+    """The stand-in's whole life; returns what it ends with."""
+    os.setsid()
+    life.inside()
+    wakeup, write = os.pipe()
+    os.set_blocking(write, False)
+    _adopt_signals(write)
+    if life.duty.slave >= 0:
+        terminal.make_controlling(life.duty.slave)
+    keep = {wakeup, write, life.connection.fileno(), life.report.fileno()}
+    _close_others(keep, standard=life.standard)
+    os.umask(0o022)
+    name = life.duty.name.encode("utf-8", "replace")[:15]
+    libc.prctl(libc.PR_SET_NAME, name + b"\0")
+    link = Connection(life.connection, posted=STAND_REQUEST)
+    life.report.send(b"ready\n")
+    life.report.close()
+    return _serve(link, life.duty, wakeup)
+
+
+def _adopt_signals(write: int) -> None:
+    """Have every signal that can be caught written to `write`, and none left ignored."""
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        signal.signal(number, _nothing)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    return None
+
+
+def _close_others(keep: set[int], *, standard: int) -> None:
+    """Standard streams become /dev/null or the terminal; everything else is closed."""
+    for number in range(3):
+        os.dup2(standard, number)
+    low = 3
+    for number in sorted(keep):
+        os.closerange(low, number)
+        low = number + 1
+    os.closerange(low, 1 << 20)
+
+
+def _serve(link: Connection, duty: Duty, wakeup: int) -> int:
+    """Forward signals until the supervisor has told the status, and gone if it is leaving."""
+    number = STAND_REQUEST
+    poller = select.poll()
+    poller.register(wakeup, select.POLLIN)
+    poller.register(link.fileno(), select.POLLIN)
+    ended: c.Ended | None = None
+    try:
+        while ended is None or ended.leaving:
+            ready = {descriptor for descriptor, _ in poller.poll()}
+            if link.fileno() in ready:
+                link.receive(timeout_s=None)
+            if link.answered(number):
+                ended = link.wait_reply(number, c.Ended, timeout_s=None)
+            if wakeup in ready:
+                for value in os.read(wakeup, 64):
+                    _forward(link, duty, value)
+    except Lost:
+        return LOST_STATUS if ended is None else ended.status
+    return ended.status
+
+
+def _forward(link: Connection, duty: Duty, number: int) -> None:
+    if number == signal.SIGWINCH:
+        if duty.slave >= 0:
+            rows, columns = terminal.window_size(0)
+            link.post("resize", m.Resize(duty.id, rows, columns, duty.exec_id))
+        return
+    link.post("signal", m.Signal(duty.id, number, duty.exec_id))

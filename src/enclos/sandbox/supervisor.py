@@ -1,0 +1,205 @@
+"""The supervisor process: owns one sandbox from its boot to its end.
+
+Forked by whoever creates the first container (decision 1), it leaves the caller's session and
+descriptors, takes a mount namespace of its own, and lives until the sandbox ends. It holds every
+resource on one exit stack; its children die with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NoReturn
+
+from enclos import log
+from enclos.errors import EnclosError, MachineFailed
+from enclos.hypervisor.qemu import template
+from enclos.linux import libc, mount, pid
+from enclos.sandbox import boot
+from enclos.sandbox.boot import BootPlan, Launched, Phases
+from enclos.sandbox.live import Sandbox
+from enclos.state import records
+from enclos.state.store import StateRoot
+from enclos.wire.control import SOCKET_NAME
+
+_DRAIN_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a supervisor is started with."""
+
+    plan: BootPlan
+    root: StateRoot
+    templates: Path
+    template_key: str
+    """Empty where no template is wanted."""
+
+
+def fork(start: Start) -> None:
+    """Start a supervisor; its socket takes connections when this returns."""
+    listener = _listener(start.plan.directory)
+    middle = os.fork()
+    if middle == 0:
+        if os.fork() == 0:
+            _main(start, listener)
+        os._exit(0)
+    listener.close()
+    os.waitpid(middle, 0)
+
+
+def _listener(directory: Path) -> socket.socket:
+    """Bound relative to the directory: paths over 107 bytes do not fit an address."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{handle}/{SOCKET_NAME}")
+    finally:
+        os.close(handle)
+    listener.listen(64)
+    return listener
+
+
+def _main(start: Start, listener: socket.socket) -> NoReturn:
+    code = 1
+    try:
+        _detach(start.plan.directory, listener.fileno())
+        _run(start, listener)
+        code = 0
+    except (EnclosError, OSError) as error:
+        log.error("supervisor failed", error=error)
+    finally:
+        os._exit(code)
+
+
+def _detach(directory: Path, keep: int) -> None:
+    """Leave the caller's session, descriptors, signals and mount namespace."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open("/dev/null", os.O_RDWR)
+    output = os.open(directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for number, source in ((0, null), (1, output), (2, output)):
+        os.dup2(source, number)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 1 << 20)
+    libc.prctl(libc.PR_SET_NAME, b"enclos-super\0")
+    libc.unshare(libc.CLONE_NEWNS)
+    mount.make_slave("/")
+
+
+def _run(start: Start, listener: socket.socket) -> None:
+    phases = Phases()
+    with ExitStack() as stack:
+        plan = start.plan
+        boot.make_share(plan.share)
+        stack.enter_context(listener)
+        if start.template_key:
+            plan = replace(plan, template=template.find(start.templates, start.template_key))
+        _write_record(start.root, plan)
+        launched: Launched | None = None
+        failed: EnclosError | None = None
+        if plan.template is not None or not start.template_key:
+            try:
+                launched = boot.launch(plan, stack, phases)
+            except EnclosError as error:
+                failed = error
+            except OSError as error:
+                failed = MachineFailed(f"cannot start the sandbox: {error}")
+        import asyncio  # late: QEMU starts meanwhile
+
+        phases.mark("imports")
+        sandbox = Sandbox(plan, start.root, phases, launched=launched, failed=failed)
+        asyncio.run(_live(sandbox, start, stack, listener=listener))
+
+
+def _write_record(root: StateRoot, plan: BootPlan) -> None:
+    me = os.getpid()
+    records.save_sandbox(
+        root,
+        records.SandboxRecord(
+            id=plan.id,
+            supervisor_pid=me,
+            supervisor_start=pid.start_time(me),
+            created=records.now(),
+            accelerator=plan.board.accelerator,
+            template=plan.template.key if plan.template else "",
+            vcpus=plan.vcpus,
+            memory_bytes=plan.memory_bytes,
+            kernel="",
+        ),
+    )
+
+
+async def _live(
+    sandbox: Sandbox, start: Start, stack: ExitStack, *, listener: socket.socket
+) -> None:
+    import asyncio
+
+    from enclos.sandbox import ending, service
+
+    service.listen(sandbox, listener)
+    starting = asyncio.get_running_loop().create_task(_boot(sandbox, start, stack))
+    await sandbox.finish.wait()
+    starting.cancel()
+    if sandbox.link is not None:
+        sandbox.link.close()
+    if sandbox.machine is not None:
+        await sandbox.machine.close()
+    asyncio.get_running_loop().remove_reader(listener.fileno())
+    stack.close()
+    for container in list(sandbox.containers.values()):
+        ending.finish(sandbox, container)
+    records.remove_sandbox(sandbox.root, sandbox.plan.id)
+    for link in list(sandbox.clients):
+        await link.drain(timeout_s=_DRAIN_S)
+
+
+async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
+    """Bring the machine up; a failure is kept for whoever waits to create a container."""
+    from enclos.sandbox import ending
+
+    try:
+        if sandbox.failed is None:
+            await _bring_up(sandbox, start, stack)
+    except EnclosError as error:
+        sandbox.failed = error
+    except OSError as error:
+        sandbox.failed = MachineFailed(f"cannot start the sandbox: {error}")
+    sandbox.ready.set()
+    if sandbox.failed is not None:
+        log.error("boot failed", error=sandbox.failed)
+        ending.stop(sandbox, str(sandbox.failed))
+
+
+async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
+    from enclos.sandbox import ending, watch
+    from enclos.sandbox import template as make
+    from enclos.wire.link import Handlers, Link
+
+    plan, phases = sandbox.plan, sandbox.phases
+    if sandbox.launched is None:
+        found = await make.ensure(start.templates, start.template_key, plan)
+        plan = sandbox.plan = replace(plan, template=found)
+        phases.mark("template made")
+        sandbox.launched = boot.launch(plan, stack, phases)
+    watch.children(sandbox)
+    sandbox.machine = await boot.attach(sandbox.launched, plan, phases)
+
+    def lost(error: EnclosError) -> None:
+        ending.stop(sandbox, watch.reason(sandbox, str(error)))
+
+    handlers = Handlers(
+        event=lambda name, body: ending.on_event(sandbox, name, body), closed=lost
+    )
+    sandbox.link = Link(sandbox.launched.qemu.agent, handlers, name="agent")
+    sandbox.kernel = await boot.settle(plan, sandbox.machine, sandbox.link, phases)
+

@@ -1,0 +1,114 @@
+"""What clients and a sandbox's supervisor say to each other on its unix socket.
+
+Frames and codec are the agent's (`docs/protocol.md`). Descriptors travel by SCM_RIGHTS with the
+first byte of the request they belong to, in the order the message's docstring gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Which standard streams a process has, and whether they are one terminal."""
+
+    stdin: bool = True
+    terminal: bool = False
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a container. Descriptors: root file system tree, one tree per shared source, then
+    stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
+
+    `spec` is the guest's config.json; `record` the container's record as state/records encodes
+    it; `log` the file that output is recorded in, or empty.
+    """
+
+    id: str
+    spec: str
+    record: str
+    sources: int
+    channels: Channels
+    attached: bool
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pid:
+    """The guest's pid."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A container or one of its exec processes."""
+
+    id: str
+    exec_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """Run one more process. Descriptors as in `Create`, without trees."""
+
+    id: str
+    exec_id: str
+    process: str
+    channels: Channels
+    attached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Join a container's streams. Descriptors: stdin if `stdin`, then stdout, stderr; with a
+    terminal one descriptor for all."""
+
+    id: str
+    stdin: bool
+    stdin_ends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """This connection is the stand-in of a process; answered by `Ended` when it has ended."""
+
+    id: str
+    exec_id: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: a status as a shell counts it, and why if not by itself.
+
+    `leaving`: the supervisor is about to end as well; who must outlive it waits for that.
+    """
+
+    status: int
+    reason: str = ""
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a sandbox is and how long its phases took, in milliseconds since its start."""
+
+    id: str
+    accelerator: str
+    template: str
+    memory_bytes: int
+    vcpus: int
+    kernel: str
+    phases: dict[str, float]
+    pids: dict[str, int]
+    console: str
+
+
+SOCKET_NAME: Final = "supervisor.sock"
+"""Name of the socket in the sandbox's directory."""

@@ -1,0 +1,317 @@
+"""One connection as asyncio sees it: frames in and out, requests both ways, streams with credit.
+
+Used by the supervisor towards the agent (a virtio-serial port) and towards its clients (unix
+sockets, which may carry descriptors). The guest has its own, smaller end of the same protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
+
+from enclos import errors
+from enclos.errors import EnclosError, Lost, TimedOut
+from enclos.wire import codec, frames
+from enclos.wire.frames import Frame, FrameError
+from enclos.wire.messages import Failure, Nothing
+
+_READ_BYTES: Final = 256 * 1024
+_MAX_DESCRIPTORS: Final = 253
+"""SCM_MAX_FD of the kernel."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it arrived; `descriptors` now belong to whoever handles it."""
+
+    number: int
+    method: str
+    body: bytes
+    descriptors: tuple[int, ...] = ()
+
+
+class Receiver(Protocol):
+    """What takes a stream's bytes. It has `Link.grant` called as it gets rid of them."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes, now or later; never blocks."""
+
+    def finish(self) -> None:
+        """The stream has ended."""
+
+
+class Transmitter(Protocol):
+    """What a stream's bytes come from."""
+
+    def credit(self, extra: int) -> None:
+        """The other side can take `extra` bytes more."""
+
+    def reset(self) -> None:
+        """The other side wants no more."""
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Handlers:
+    """What the owner of a link does about what arrives."""
+
+    request: Callable[[Request], Coroutine[Any, Any, object]] | None = None
+    event: Callable[[str, bytes], None] = _ignore
+    closed: Callable[[EnclosError], None] = _ignore
+
+
+@dataclass(slots=True)
+class _State:
+    waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
+    partial: dict[int, bytearray] = field(default_factory=dict)
+    queue: deque[memoryview] = field(default_factory=deque)
+    received: list[int] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    closed: EnclosError | None = None
+    writing: bool = False
+
+
+class Link:
+    """A live connection; create it inside a running event loop."""
+
+    def __init__(self, connection: socket.socket, handlers: Handlers, *, name: str) -> None:
+        self.name: Final = name
+        self.receivers: Final[dict[int, Receiver]] = {}
+        self.transmitters: Final[dict[int, Transmitter]] = {}
+        self._socket = connection
+        self._handlers = handlers
+        self._decoder = frames.Decoder()
+        self._state = _State()
+        self._loop = asyncio.get_running_loop()
+        self._next = 1
+        connection.setblocking(False)
+        self._loop.add_reader(connection.fileno(), self._readable)
+
+    def number(self) -> int:
+        """A number for a new request or stream of this link."""
+        self._next += 1
+        return self._next
+
+    async def call(
+        self, method: str, message: object, reply: type[T], *, timeout_s: float
+    ) -> T:
+        """Send a request and decode its reply; raises what the other side raised.
+
+        Raises `TimedOut` after `timeout_s`, `Lost` if the connection ends first.
+        """
+        if self._state.closed is not None:
+            raise Lost(f"{self.name}: connection is closed: {self._state.closed}")
+        number = self.number()
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._state.waiting[number] = future
+        body = method.encode() + b"\n" + codec.encode(message)
+        self.send(frames.encode_message(frames.REQUEST, number, body))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return codec.decode(reply, await future)
+        except TimeoutError as error:
+            raise TimedOut(f"{self.name} did not answer {method} in {timeout_s:g} s") from error
+        finally:
+            self._state.waiting.pop(number, None)
+
+    def event(self, name: str, message: object) -> None:
+        """Say something unasked."""
+        body = name.encode() + b"\n" + codec.encode(message)
+        self.send(frames.encode_message(frames.EVENT, 0, body))
+
+    def grant(self, number: int, extra: int) -> None:
+        """Let the sender of stream `number` send `extra` bytes more."""
+        self.send(frames.encode(frames.CREDIT, number, extra.to_bytes(4, "little")))
+
+    @property
+    def backlog(self) -> int:
+        """Pieces that wait to be written."""
+        return len(self._state.queue)
+
+    def send(self, data: bytes) -> None:
+        """Write frames as soon as the socket takes them; silently dropped once closed."""
+        if self._state.closed is not None:
+            return
+        if not self._state.queue:
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._fail(Lost(f"{self.name}: {error}"))
+                return
+            if sent == len(data):
+                return
+            self._state.queue.append(memoryview(data)[sent:])
+        else:
+            self._state.queue.append(memoryview(data))
+        if not self._state.writing:
+            self._state.writing = True
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Wait until every request has been answered and written, or the time is over."""
+        deadline = self._loop.time() + timeout_s
+        while self._loop.time() < deadline and self._state.closed is None:
+            if not self._state.tasks and not self._state.queue:
+                return
+            await asyncio.sleep(0.001)
+
+    def close(self) -> None:
+        """End the connection; pending calls raise `Lost`."""
+        self._fail(Lost(f"{self.name}: closed by this side"))
+
+    def _readable(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(
+                self._socket, _READ_BYTES, _MAX_DESCRIPTORS
+            )
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(Lost(f"{self.name}: {error}"))
+            return
+        self._state.received += descriptors
+        if not data:
+            self._fail(Lost(f"{self.name} closed the connection"))
+            return
+        try:
+            for frame in self._decoder.feed(data):
+                self._take(frame)
+        except EnclosError as error:
+            self._fail(error)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == frames.DATA:
+            receiver = self.receivers.get(frame.number)
+            if receiver is not None:
+                receiver.feed(frame.payload)
+        elif frame.kind == frames.CREDIT:
+            transmitter = self.transmitters.get(frame.number)
+            if transmitter is not None and len(frame.payload) == 4:
+                transmitter.credit(int.from_bytes(frame.payload, "little"))
+        elif frame.kind == frames.END:
+            receiver = self.receivers.pop(frame.number, None)
+            if receiver is not None:
+                receiver.finish()
+        elif frame.kind == frames.RESET:
+            transmitter = self.transmitters.pop(frame.number, None)
+            if transmitter is not None:
+                transmitter.reset()
+        else:
+            self._message(frame)
+
+    def _message(self, frame: Frame) -> None:
+        whole = self._assemble(frame)
+        if whole is None:
+            return
+        if frame.kind == frames.REQUEST:
+            self._request(frame.number, whole)
+        elif frame.kind == frames.EVENT:
+            name, _, body = whole.partition(b"\n")
+            self._handlers.event(name.decode("ascii", "replace"), body)
+        else:
+            future = self._state.waiting.get(frame.number)
+            if future is None or future.done():
+                return
+            if frame.kind == frames.REPLY:
+                future.set_result(whole)
+            else:
+                future.set_exception(_raised(codec.decode(Failure, whole)))
+
+    def _assemble(self, frame: Frame) -> bytes | None:
+        """The whole message once its last frame is here."""
+        partial = self._state.partial
+        if not frame.flags and frame.number not in partial:
+            return frame.payload
+        if frame.number not in partial and len(partial) >= 64:
+            raise FrameError(f"{self.name}: too many unfinished messages")
+        buffer = partial.setdefault(frame.number, bytearray())
+        buffer += frame.payload
+        if len(buffer) > codec.MAX_MESSAGE_BYTES:
+            raise FrameError(f"{self.name}: message is over {codec.MAX_MESSAGE_BYTES} bytes")
+        if frame.flags:
+            return None
+        del partial[frame.number]
+        return bytes(buffer)
+
+    def _request(self, number: int, whole: bytes) -> None:
+        handler = self._handlers.request
+        if handler is None:
+            raise FrameError(f"{self.name}: sent a request where none is served")
+        name, _, body = whole.partition(b"\n")
+        descriptors, self._state.received = tuple(self._state.received), []
+        request = Request(number, name.decode("ascii", "replace"), body, descriptors)
+        task = self._loop.create_task(self._serve(handler, request))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    async def _serve(
+        self, handler: Callable[[Request], Coroutine[Any, Any, object]], request: Request
+    ) -> None:
+        try:
+            answer = await handler(request)
+            kind, body = frames.REPLY, codec.encode(Nothing() if answer is None else answer)
+        except EnclosError as error:
+            kind, body = frames.ERROR, codec.encode(failure(error))
+        self.send(frames.encode_message(kind, request.number, body))
+
+    def _writable(self) -> None:
+        queue = self._state.queue
+        try:
+            while queue:
+                sent = self._socket.send(queue[0])
+                if sent < len(queue[0]):
+                    queue[0] = queue[0][sent:]
+                    return
+                queue.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(Lost(f"{self.name}: {error}"))
+            return
+        self._state.writing = False
+        self._loop.remove_writer(self._socket.fileno())
+
+    def _fail(self, error: EnclosError) -> None:
+        if self._state.closed is not None:
+            return
+        self._state.closed = error
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_writer(self._socket.fileno())
+        self._socket.close()
+        self._state.queue.clear()
+        for descriptor in self._state.received:
+            os.close(descriptor)
+        self._state.received.clear()
+        for future in self._state.waiting.values():
+            if not future.done():
+                future.set_exception(Lost(str(error)))
+        for transmitter in list(self.transmitters.values()):
+            transmitter.reset()
+        self.transmitters.clear()
+        for receiver in list(self.receivers.values()):
+            receiver.finish()
+        self.receivers.clear()
+        self._handlers.closed(error)
+
+
+def failure(error: EnclosError) -> Failure:
+    """An error of our tree as it crosses a socket."""
+    return Failure(type(error).__name__, error.message, error.hint, error.detail)
+
+
+def _raised(message: Failure) -> EnclosError:
+    return errors.by_name(message.kind)(
+        message.message, hint=message.hint, detail=message.detail
+    )
