@@ -153,7 +153,7 @@ def scratch(place: Path) -> Iterator[Path]:
     What killed builds left is removed first: nobody else can be building.
     """
     for leftover in place.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)  # its mmdebstrap may still be at work
     directory = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
     try:
         yield directory

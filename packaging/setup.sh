@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs the Debian packages that Enclos needs on its host (packaging/host-packages).
+# Run as root; does nothing, and needs no network, when they are all there.
+set -eu
+
+here=$(cd -- "$(dirname -- "$0")" && pwd)
+
+say() { printf '== %s\n' "$*" >&2; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+[ "$(uname -m)" = x86_64 ] || fail "Enclos runs on x86_64 hosts; this one is $(uname -m)"
+command -v apt-get >/dev/null ||
+    fail "no apt-get here; install what packaging/host-packages lists by the means of this system"
+
+missing=
+while read -r name; do
+    case $name in '' | '#'*) continue ;; esac
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) || status=
+    [ "$status" = installed ] || missing="$missing $name"
+done <"$here/host-packages"
+
+if [ -z "$missing" ]; then
+    say "host packages: all there"
+    exit 0
+fi
+[ "$(id -u)" = 0 ] || fail "run as root to install:$missing"
+say "host packages: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update </dev/null >&2
+# shellcheck disable=SC2086 # one word per package
+apt-get -qq install -y --no-install-recommends $missing </dev/null >&2
