@@ -79,9 +79,7 @@ def test_boot_modules_are_unpacked_and_later_ones_not(directory: Path) -> None:
 def test_tables_for_agent_and_modprobe(directory: Path) -> None:
     tables = modules.tables(modules.choose(directory), "6.1")
     table = tables[modules.TABLE].splitlines()
-    assert table[0] == (
-        "boot virtio_mem /usr/lib/modules/6.1/kernel/drivers/virtio/virtio_mem.ko"
-    )
+    assert table[0] == ("boot virtio_mem /usr/lib/modules/6.1/kernel/drivers/virtio/virtio_mem.ko")
     assert "later veth /usr/lib/modules/6.1/kernel/drivers/net/veth.ko.xz" in table
     dependencies = tables["usr/lib/modules/6.1/modules.dep"].splitlines()
     bridge = next(line for line in dependencies if line.startswith("kernel/net/bridge/br_net"))
