@@ -15,9 +15,16 @@ from pathlib import Path
 
 from enclos.linux import libc, mountapi, mountinfo
 
+Place = Path | str | int
+"""Where something is, or is to be mounted; a descriptor stands for the file it is open on."""
+
 
 def bind(
-    source: Path | int, target: Path | int, *, recursive: bool = True, readonly: bool = False
+    source: Place,
+    target: Place,
+    *,
+    recursive: bool = True,
+    readonly: bool = False,
 ) -> None:
     """Bind `source` on `target`; a descriptor stands for the very file it is open on.
 
@@ -31,7 +38,7 @@ def bind(
 
 
 @contextmanager
-def cloned(source: Path | int, *, recursive: bool) -> Iterator[int]:
+def cloned(source: Place, *, recursive: bool) -> Iterator[int]:
     """A detached copy of the mount at `source`, closed (and gone unless attached) at the end."""
     descriptor = open_tree_clone(source, recursive=recursive)
     try:
@@ -40,7 +47,7 @@ def cloned(source: Path | int, *, recursive: bool) -> Iterator[int]:
         os.close(descriptor)
 
 
-def open_tree_clone(source: Path | int, *, recursive: bool) -> int:
+def open_tree_clone(source: Place, *, recursive: bool) -> int:
     """A descriptor of a detached copy of the mount at `source` (Linux 5.2); the caller closes it.
 
     It may be handed to another mount namespace and attached there.
@@ -51,7 +58,7 @@ def open_tree_clone(source: Path | int, *, recursive: bool) -> int:
     return mountapi.open_tree(os.fspath(source), flags=flags)
 
 
-def attach(mount: int, target: Path | int) -> None:
+def attach(mount: int, target: Place) -> None:
     """Put a detached mount on `target`; a descriptor stands for the very file it is open on."""
     if isinstance(target, int):
         mountapi.move_mount(mount, "", directory=target)
@@ -66,27 +73,27 @@ def set_attributes(mount: int, add: int, *, clear: int = 0, recursive: bool = Fa
     mountapi.mount_setattr(mount, add=add, clear=clear, recursive=recursive)
 
 
-def make_private(target: Path, *, recursive: bool = True) -> None:
+def make_private(target: Path | str, *, recursive: bool = True) -> None:
     """Neither send nor receive mounts at `target`, which must be a mount point."""
     _propagate(target, libc.MS_PRIVATE, recursive=recursive)
 
 
-def make_slave(target: Path, *, recursive: bool = True) -> None:
+def make_slave(target: Path | str, *, recursive: bool = True) -> None:
     """Receive the peers' mounts at `target`, send none."""
     _propagate(target, libc.MS_SLAVE, recursive=recursive)
 
 
-def make_shared(target: Path, *, recursive: bool = True) -> None:
+def make_shared(target: Path | str, *, recursive: bool = True) -> None:
     """Send and receive mounts at `target`."""
     _propagate(target, libc.MS_SHARED, recursive=recursive)
 
 
-def _propagate(target: Path, kind: int, *, recursive: bool) -> None:
+def _propagate(target: Path | str, kind: int, *, recursive: bool) -> None:
     libc.mount("", os.fspath(target), "", kind | (libc.MS_REC if recursive else 0), "")
 
 
 def tmpfs(
-    target: Path | int,
+    target: Place,
     *,
     mode: int = 0o755,
     size_bytes: int | None = None,
@@ -103,7 +110,7 @@ def tmpfs(
     new(target, "tmpfs", options, attributes=attributes)
 
 
-def new(target: Path | int, fstype: str, options: dict[str, str], *, attributes: int = 0) -> None:
+def new(target: Place, fstype: str, options: dict[str, str], *, attributes: int = 0) -> None:
     """Mount a new file system of a kind that takes only string options (Linux 5.2)."""
     context = mountapi.fsopen(fstype)
     try:
@@ -119,7 +126,7 @@ def new(target: Path | int, fstype: str, options: dict[str, str], *, attributes:
         os.close(mount)
 
 
-def unmount(target: Path, *, detach: bool = False) -> bool:
+def unmount(target: Path | str, *, detach: bool = False) -> bool:
     """Unmount the topmost mount at `target`; False if there is none (any more).
 
     A symbolic link is not followed. `detach` takes it out of sight now and lets users finish.
@@ -134,7 +141,7 @@ def unmount(target: Path, *, detach: bool = False) -> bool:
     return True
 
 
-def unmount_below(target: Path, *, detach: bool = False) -> int:
+def unmount_below(target: Path | str, *, detach: bool = False) -> int:
     """Unmount everything at and below `target`, last first; answers how many there were."""
     entries = mountinfo.below(target)
     return sum(unmount(entry.target, detach=detach) for entry in reversed(entries))

@@ -31,7 +31,7 @@ def entries(table: Path = TABLE) -> list[Entry]:
     return [_parse(line) for line in text.splitlines() if " - " in line]
 
 
-def below(path: Path, table: Path = TABLE) -> list[Entry]:
+def below(path: Path | str, table: Path = TABLE) -> list[Entry]:
     """The mounts at `path` and below it, in the order in which they were made."""
     absolute = Path(os.path.abspath(path))
     return [entry for entry in entries(table) if entry.target.is_relative_to(absolute)]
@@ -47,7 +47,7 @@ def covering(path: Path, table: Path = TABLE) -> Entry | None:
     return found
 
 
-def is_mount_point(path: Path, table: Path = TABLE) -> bool:
+def is_mount_point(path: Path | str, table: Path = TABLE) -> bool:
     """Whether something is mounted exactly at `path`, a bind of the same file system as well."""
     absolute = Path(os.path.abspath(path))
     return any(entry.target == absolute for entry in entries(table))

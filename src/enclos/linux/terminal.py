@@ -14,14 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _WINDOW: Final = "HHHH"  # struct winsize: rows, columns, two unused
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A window in character cells; 0 by 0 is one that nobody has set."""
-
-    rows: int
-    columns: int
+_LIMIT: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +37,16 @@ def is_terminal(descriptor: int) -> bool:
     return os.isatty(descriptor)
 
 
-def size(descriptor: int) -> Size:
-    """The window's size; raises `OSError` (`ENOTTY`) for anything else."""
+def window_size(descriptor: int) -> tuple[int, int]:
+    """Rows and columns, 0 and 0 if nobody has set them; raises `OSError` (`ENOTTY`)."""
     packed = fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(struct.calcsize(_WINDOW)))
     rows, columns, _, _ = struct.unpack(_WINDOW, packed)
-    return Size(rows, columns)
+    return rows, columns
 
 
-def set_size(descriptor: int, new: Size) -> None:
+def set_window_size(descriptor: int, *, rows: int, columns: int) -> None:
     """Set the window's size; the kernel sends SIGWINCH to the foreground processes."""
-    limit = 0xFFFF
-    words = (min(max(new.rows, 0), limit), min(max(new.columns, 0), limit), 0, 0)
+    words = (min(max(rows, 0), _LIMIT), min(max(columns, 0), _LIMIT), 0, 0)
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack(_WINDOW, *words))
 
 

@@ -1,0 +1,254 @@
+"""Containers of the `enclos` command as people asked for them: they outlive their runs.
+
+Below the data root: `containers/ID/definition.json`, and `names/NAME`, a symbolic link whose
+text is the id, because making a link is atomic and exclusive. What runs is in `records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from enclos.errors import Exists, InvalidRequest, NotFound, Unclean
+from enclos.ids import check_id, check_name
+from enclos.linux import files
+from enclos.wire import codec
+
+FORMAT: Final = 1
+_DEFINITION: Final = "definition.json"
+_LIMIT: Final = 8 << 20
+_LOCK_TIMEOUT_S: Final = 30
+_SHORT: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume, bind or tmpfs that was asked for; `options` as in the runtime specification."""
+
+    kind: str
+    source: str
+    target: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One container as defined. Zero and empty mean "not asked for".
+
+    `rootfs_kind` is `image` (then `image`, `image_digest` and `layers`, topmost first, say
+    which) or `directory` (then `rootfs` is the caller's). `log`: whether output is kept.
+    """
+
+    id: str
+    name: str
+    created: str
+    rootfs_kind: str
+    args: tuple[str, ...]
+    image: str = ""
+    image_digest: str = ""
+    layers: tuple[str, ...] = ()
+    rootfs: str = ""
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    workdir: str = "/"
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    hostname: str = ""
+    tty: bool = False
+    interactive: bool = False
+    detach: bool = False
+    auto_remove: bool = False
+    log: bool = True
+    read_only: bool = False
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    annotations: dict[str, str] = field(default_factory=dict[str, str])
+    mounts: tuple[Mount, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    stop_signal: str = ""
+    stop_timeout_s: int = 10
+    restart: str = "no"
+    memory_bytes: int = 0
+    cpus: float = 0.0
+    pids_limit: int = 0
+    shm_size_bytes: int = 0
+    spec_path: str = ""
+    template: bool = True
+    format: int = FORMAT
+
+
+def directory(data_root: Path, container_id: str) -> Path:
+    """The directory of a container below the data root; raises `InvalidRequest`."""
+    return data_root / "containers" / check_id(container_id)
+
+
+def add(data_root: Path, definition: Definition) -> None:
+    """Write a new definition and take its name; raises `Exists` if the name is taken."""
+    check_name(definition.name)
+    home = directory(data_root, definition.id)
+    with _locked(data_root):
+        _check_free(data_root, definition.name)
+        home.mkdir(mode=0o700)
+        try:
+            save(data_root, definition)
+            _names(data_root).joinpath(definition.name).symlink_to(definition.id)
+        except BaseException:
+            files.remove_tree(home)
+            raise
+
+
+def save(data_root: Path, definition: Definition) -> None:
+    """Write a definition that was changed, but for its name; raises `OSError`."""
+    path = directory(data_root, definition.id) / _DEFINITION
+    files.write_atomic(path, codec.encode(definition), mode=0o600)
+
+
+def rename(data_root: Path, definition: Definition, changed: Definition) -> None:
+    """Write `changed` under its new name and free the old one; raises `Exists`."""
+    check_name(changed.name)
+    with _locked(data_root):
+        if changed.name != definition.name:
+            _check_free(data_root, changed.name)
+            _names(data_root).joinpath(changed.name).symlink_to(changed.id)
+        save(data_root, changed)
+        if changed.name != definition.name:
+            _free(data_root, definition)
+
+
+def remove(data_root: Path, definition: Definition) -> None:
+    """Free the name and remove the container's directory; gone already is done.
+
+    Raises `Unclean` if something is still mounted in it.
+    """
+    with _locked(data_root):
+        _free(data_root, definition)
+        try:
+            files.remove_tree(directory(data_root, definition.id))
+        except OSError as error:
+            raise Unclean(
+                f"cannot remove all of container {definition.name}: {error}",
+                hint="run: enclos sweep",
+            ) from error
+
+
+def load(data_root: Path, container_id: str) -> Definition:
+    """The definition with this full id; raises `NotFound`, `Unclean` for a damaged one."""
+    path = directory(data_root, container_id) / _DEFINITION
+    try:
+        return codec.decode(Definition, files.read_bounded(path, _LIMIT))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_such(container_id) from error
+    except codec.CodecError as error:
+        raise Unclean(
+            f"the definition {path} is damaged or of another version: {error}",
+            hint=f"remove the container: enclos rm --force {container_id[:_SHORT]}",
+        ) from error
+
+
+def all_definitions(data_root: Path) -> list[Definition]:
+    """Every definition, oldest first; raises `Unclean` for a damaged one."""
+    found: list[Definition] = []
+    for container_id in ids(data_root):
+        try:
+            found.append(load(data_root, container_id))
+        except NotFound:
+            continue  # being made, or just removed
+    return sorted(found, key=lambda definition: definition.created)
+
+
+def ids(data_root: Path) -> list[str]:
+    """Ids of all defined containers, damaged ones as well."""
+    place = data_root / "containers"
+    if not place.is_dir():
+        return []
+    return sorted(path.name for path in place.iterdir() if not path.name.startswith("."))
+
+
+def purge_abandoned(data_root: Path) -> list[str]:
+    """Remove what an interrupted `add` left; answers the ids. Raises `OSError`."""
+    if not (data_root / "containers").is_dir():
+        return []
+    with _locked(data_root):
+        found = [directory(data_root, name) for name in ids(data_root)]
+        abandoned = [home for home in found if not (home / _DEFINITION).exists()]
+        for home in abandoned:
+            files.remove_tree(home)
+    return [home.name for home in abandoned]
+
+
+def lookup(data_root: Path, reference: str) -> Definition:
+    """The container that `reference` means: a full id, a name, or the beginning of an id.
+
+    Raises `NotFound`, and `InvalidRequest` if several ids begin so.
+    """
+    return load(data_root, resolve(data_root, reference))
+
+
+def resolve(data_root: Path, reference: str) -> str:
+    """The full id that `reference` means; raises as `lookup` does."""
+    known = ids(data_root)
+    if reference in known:
+        return reference
+    named = _named(data_root, reference)
+    if named in known:
+        return named
+    matching = [name for name in known if reference and name.startswith(reference)]
+    if len(matching) > 1:
+        raise InvalidRequest(
+            f"{reference!r} is the beginning of {len(matching)} containers' ids",
+            hint="write more of it: " + ", ".join(name[:_SHORT] for name in matching[:4]),
+        )
+    if not matching:
+        raise _no_such(reference)
+    return matching[0]
+
+
+def _no_such(reference: str) -> NotFound:
+    return NotFound(
+        f"no such container: {reference[:200]}", hint="see which there are: enclos ps --all"
+    )
+
+
+def _named(data_root: Path, name: str) -> str:
+    """The id behind a name; empty if there is none."""
+    if not name or "/" in name or name.startswith("."):
+        return ""
+    try:
+        return _names(data_root).joinpath(name).readlink().name
+    except OSError:
+        return ""
+
+
+def _check_free(data_root: Path, name: str) -> None:
+    """Raise `Exists` if the name is taken; one whose container is gone is freed."""
+    holder = _named(data_root, name)
+    if not holder:
+        return
+    if (directory(data_root, holder) / _DEFINITION).exists():
+        raise Exists(
+            f"the container name {name!r} is already in use by container {holder[:_SHORT]}",
+            hint=f"remove that container (enclos rm {name}) or choose another name",
+        )
+    _names(data_root).joinpath(name).unlink(missing_ok=True)
+
+
+def _free(data_root: Path, definition: Definition) -> None:
+    if _named(data_root, definition.name) == definition.id:
+        _names(data_root).joinpath(definition.name).unlink(missing_ok=True)
+
+
+def _names(data_root: Path) -> Path:
+    return data_root / "names"
+
+
+@contextmanager
+def _locked(data_root: Path) -> Iterator[None]:
+    """One writer at a time; readers need no lock."""
+    for place in (data_root, data_root / "containers", _names(data_root)):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with files.locked(data_root / "containers" / ".lock", timeout_s=_LOCK_TIMEOUT_S):
+        yield

@@ -1,0 +1,161 @@
+"""The directories and files below a state root; the only code that writes there.
+
+Layout: `containers/ID/` and `sandboxes/SID/`, each reserved by an exclusive mkdir and readable
+by root alone. What the files say is the business of `records` and `ledger`. Files appear by
+rename, so a reader never meets half of one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enclos.errors import Exists, HostUnfit, Unclean
+from enclos.ids import check_id
+from enclos.linux import files, pid
+from enclos.linux.pid import ProcessRef
+
+MAX_FILE_BYTES: Final = 16 << 20
+_OWNER: Final = "creator"
+
+
+@dataclass(frozen=True, slots=True)
+class StateRoot:
+    """A state root by its path; nothing is made before something is reserved."""
+
+    path: Path
+
+    def container(self, container_id: str) -> Path:
+        """The directory of a container, existing or not; raises `InvalidRequest`."""
+        return self.path / "containers" / check_id(container_id)
+
+    def sandbox(self, sandbox_id: str) -> Path:
+        """The directory of a sandbox, existing or not; raises `InvalidRequest`."""
+        return self.path / "sandboxes" / check_id(sandbox_id)
+
+    def container_ids(self) -> list[str]:
+        """Ids of all containers, those being created as well, sorted."""
+        return _names(self.path / "containers")
+
+    def sandbox_ids(self) -> list[str]:
+        """Ids of all sandboxes, sorted."""
+        return _names(self.path / "sandboxes")
+
+
+def reserve(root: StateRoot, container_id: str) -> Path:
+    """Take `container_id`; raises `Exists` if it is taken and `HostUnfit` if we may not write.
+
+    The caller's pid is noted, so that `is_abandoned` can tell when it died half way.
+    """
+    directory = root.container(container_id)
+    try:
+        _reserve(directory)
+    except FileExistsError as error:
+        raise Exists(
+            f"container {container_id}: container with given ID already exists",
+            hint="delete that container or choose another id",
+        ) from error
+    me = pid.this_process()
+    write_file(directory / _OWNER, f"{me.pid} {me.start}".encode())
+    return directory
+
+
+def reserve_sandbox(root: StateRoot, sandbox_id: str) -> Path:
+    """Take `sandbox_id`, which must be new; raises `Exists` and `HostUnfit`."""
+    directory = root.sandbox(sandbox_id)
+    try:
+        _reserve(directory)
+    except FileExistsError as error:
+        raise Exists(f"sandbox {sandbox_id} exists") from error
+    return directory
+
+
+def _reserve(directory: Path) -> None:
+    try:
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+    except PermissionError as error:
+        raise HostUnfit(
+            f"may not write to the state root: {error}",
+            hint="run as root, or choose another state root with --root",
+        ) from error
+    except NotADirectoryError as error:
+        raise HostUnfit(
+            f"the state root is not a directory: {error}", hint="choose another with --root"
+        ) from error
+
+
+def creator(directory: Path) -> ProcessRef | None:
+    """Who reserved the container with this directory; None if that was not noted."""
+    try:
+        words = files.read_bounded(directory / _OWNER, 100).split()
+        return ProcessRef(int(words[0]), int(words[1]))
+    except (FileNotFoundError, NotADirectoryError, ValueError, IndexError):
+        return None
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write one file of the state room, by rename; raises `OSError`."""
+    files.write_atomic(path, data, mode=0o600)
+
+
+def read_file(path: Path) -> bytes:
+    """One file of the state room; raises `FileNotFoundError`, and `Unclean` if it is no file."""
+    try:
+        return files.read_bounded(path, MAX_FILE_BYTES)
+    except (IsADirectoryError, PermissionError) as error:
+        raise Unclean(f"cannot read the state file {path}: {error}") from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory inside a reserved one; existing already is done."""
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def remove_file(path: Path) -> None:
+    """Remove one file; gone already is done."""
+    path.unlink(missing_ok=True)
+
+
+def remove(directory: Path) -> None:
+    """Remove a reserved directory with all its files; gone already is done.
+
+    The name is freed in one step, so that no half of it can be taken for a container. Raises
+    `Unclean` if something is mounted in it or the kernel refuses.
+    """
+    condemned = directory.with_name(f".{directory.name}.{os.urandom(4).hex()}.gone")
+    try:
+        directory.rename(condemned)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Unclean(f"cannot remove {directory}: {error}", hint="see what uses it") from error
+    _purge(condemned)
+
+
+def purge_condemned(root: StateRoot) -> list[Path]:
+    """Finish removals that a crash interrupted; answers what there was."""
+    places = (root.path / "containers", root.path / "sandboxes")
+    found = [path for place in places if place.is_dir() for path in sorted(place.glob(".*.gone"))]
+    for path in found:
+        _purge(path)
+    return found
+
+
+def _purge(condemned: Path) -> None:
+    try:
+        files.remove_tree(condemned)
+    except OSError as error:
+        raise Unclean(
+            f"cannot remove all of {condemned}: {error}", hint="unmount what is mounted below it"
+        ) from error
+
+
+def _names(place: Path) -> list[str]:
+    try:
+        found = os.listdir(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in found if not name.startswith("."))
