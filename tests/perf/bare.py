@@ -82,13 +82,22 @@ def prepared(assets: store.Assets) -> Iterator[BareMachine]:
     with memory() as ram, ExitStack() as stack:
         state = os.memfd_create("perf-state", os.MFD_CLOEXEC)
         stack.callback(os.close, state)
-        with _cold(assets, ram, save=state) as started:
+        writing = _reopened(state, os.O_WRONLY)
+        stack.callback(os.close, writing)
+        with _cold(assets, ram, save=writing) as started:
             wait_event(started.agent, "ready")
             ask(started.agent, "trim")
             greet(started.monitor)
             execute(started.monitor, "stop")
             migrate(started.monitor, "migrate", "file:/dev/fdset/2")
-        yield BareMachine(assets, ram, state)
+        reading = _reopened(state, os.O_RDONLY)
+        stack.callback(os.close, reading)
+        yield BareMachine(assets, ram, reading)
+
+
+def _reopened(descriptor: int, mode: int) -> int:
+    """QEMU takes a descriptor of a set only if it is open in just the mode it asks for."""
+    return os.open(f"/proc/self/fd/{descriptor}", mode | os.O_CLOEXEC)
 
 
 @contextmanager
