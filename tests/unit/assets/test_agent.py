@@ -16,7 +16,7 @@ FILES = {
     "enclos/wire/__init__.py": "",
     "enclos/wire/frames.py": "from struct import Struct\n",
     "enclos/guest/__init__.py": "",
-    "enclos/guest/main.py": "from enclos.wire import frames\n\ndef f():\n    from enclos import ids\n",
+    "enclos/guest/main.py": "from enclos.wire import frames\ndef f():\n from enclos import ids\n",
 }
 
 

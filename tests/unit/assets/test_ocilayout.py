@@ -20,8 +20,9 @@ MEMBERS = (
 
 
 def blob(directory: Path, descriptor: dict[str, Any]) -> bytes:
-    data = (directory / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
-    assert descriptor["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    digest = str(descriptor["digest"])
+    data = (directory / "blobs" / digest.replace(":", "/")).read_bytes()
+    assert digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
     assert descriptor["size"] == len(data)
     return data
 
