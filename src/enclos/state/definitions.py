@@ -15,6 +15,7 @@ from typing import Final
 from enclos.errors import Exists, InvalidRequest, NotFound, Unclean
 from enclos.ids import check_id, check_name
 from enclos.linux import files
+from enclos.state import store
 from enclos.wire import codec
 
 FORMAT: Final = 1
@@ -92,19 +93,19 @@ def add(data_root: Path, definition: Definition) -> None:
     home = directory(data_root, definition.id)
     with _locked(data_root):
         _check_free(data_root, definition.name)
-        home.mkdir(mode=0o700)
+        store.new_directory(home)
         try:
             save(data_root, definition)
-            _names(data_root).joinpath(definition.name).symlink_to(definition.id)
+            store.link(_names(data_root) / definition.name, definition.id)
         except BaseException:
-            files.remove_tree(home)
+            store.remove_tree(home)
             raise
 
 
 def save(data_root: Path, definition: Definition) -> None:
     """Write a definition that was changed, but for its name; raises `OSError`."""
     path = directory(data_root, definition.id) / _DEFINITION
-    files.write_atomic(path, codec.encode(definition), mode=0o600)
+    store.write_file(path, codec.encode(definition))
 
 
 def rename(data_root: Path, definition: Definition, changed: Definition) -> None:
@@ -113,7 +114,7 @@ def rename(data_root: Path, definition: Definition, changed: Definition) -> None
     with _locked(data_root):
         if changed.name != definition.name:
             _check_free(data_root, changed.name)
-            _names(data_root).joinpath(changed.name).symlink_to(changed.id)
+            store.link(_names(data_root) / changed.name, changed.id)
         save(data_root, changed)
         if changed.name != definition.name:
             _free(data_root, definition)
@@ -126,13 +127,7 @@ def remove(data_root: Path, definition: Definition) -> None:
     """
     with _locked(data_root):
         _free(data_root, definition)
-        try:
-            files.remove_tree(directory(data_root, definition.id))
-        except OSError as error:
-            raise Unclean(
-                f"cannot remove all of container {definition.name}: {error}",
-                hint="run: enclos sweep",
-            ) from error
+        store.remove_tree(directory(data_root, definition.id))
 
 
 def load(data_root: Path, container_id: str) -> Definition:
@@ -169,14 +164,14 @@ def ids(data_root: Path) -> list[str]:
 
 
 def purge_abandoned(data_root: Path) -> list[str]:
-    """Remove what an interrupted `add` left; answers the ids. Raises `OSError`."""
+    """Remove what an interrupted `add` left; answers the ids. Raises `Unclean`."""
     if not (data_root / "containers").is_dir():
         return []
     with _locked(data_root):
         found = [directory(data_root, name) for name in ids(data_root)]
         abandoned = [home for home in found if not (home / _DEFINITION).exists()]
         for home in abandoned:
-            files.remove_tree(home)
+            store.remove_tree(home)
     return [home.name for home in abandoned]
 
 
@@ -233,12 +228,12 @@ def _check_free(data_root: Path, name: str) -> None:
             f"the container name {name!r} is already in use by container {holder[:_SHORT]}",
             hint=f"remove that container (enclos rm {name}) or choose another name",
         )
-    _names(data_root).joinpath(name).unlink(missing_ok=True)
+    store.remove_file(_names(data_root) / name)
 
 
 def _free(data_root: Path, definition: Definition) -> None:
     if _named(data_root, definition.name) == definition.id:
-        _names(data_root).joinpath(definition.name).unlink(missing_ok=True)
+        store.remove_file(_names(data_root) / definition.name)
 
 
 def _names(data_root: Path) -> Path:
@@ -249,6 +244,6 @@ def _names(data_root: Path) -> Path:
 def _locked(data_root: Path) -> Iterator[None]:
     """One writer at a time; readers need no lock."""
     for place in (data_root, data_root / "containers", _names(data_root)):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store.make_directory(place)
     with files.locked(data_root / "containers" / ".lock", timeout_s=_LOCK_TIMEOUT_S):
         yield

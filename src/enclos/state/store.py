@@ -1,4 +1,4 @@
-"""The directories and files below a state root; the only code that writes there.
+"""The directories and files below a state root; the only code of this room that writes.
 
 Layout: `containers/ID/` and `sandboxes/SID/`, each reserved by an exclusive mkdir and readable
 by root alone. What the files say is the business of `records` and `ledger`. Files appear by
@@ -19,6 +19,7 @@ from enclos.linux.pid import ProcessRef
 
 MAX_FILE_BYTES: Final = 16 << 20
 _OWNER: Final = "creator"
+_HINT: Final = "run as root, or choose another root directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def reserve(root: StateRoot, container_id: str) -> Path:
     """
     directory = root.container(container_id)
     try:
-        _reserve(directory)
+        new_directory(directory)
     except FileExistsError as error:
         raise Exists(
             f"container {container_id}: container with given ID already exists",
@@ -66,25 +67,10 @@ def reserve_sandbox(root: StateRoot, sandbox_id: str) -> Path:
     """Take `sandbox_id`, which must be new; raises `Exists` and `HostUnfit`."""
     directory = root.sandbox(sandbox_id)
     try:
-        _reserve(directory)
+        new_directory(directory)
     except FileExistsError as error:
         raise Exists(f"sandbox {sandbox_id} exists") from error
     return directory
-
-
-def _reserve(directory: Path) -> None:
-    try:
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
-    except PermissionError as error:
-        raise HostUnfit(
-            f"may not write to the state root: {error}",
-            hint="run as root, or choose another state root with --root",
-        ) from error
-    except NotADirectoryError as error:
-        raise HostUnfit(
-            f"the state root is not a directory: {error}", hint="choose another with --root"
-        ) from error
 
 
 def creator(directory: Path) -> ProcessRef | None:
@@ -110,8 +96,25 @@ def read_file(path: Path) -> bytes:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory inside a reserved one; existing already is done."""
-    path.mkdir(mode=0o700, exist_ok=True)
+    """Make a directory with its parents; existing already is done. Raises `HostUnfit`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise HostUnfit(f"cannot make the directory {path}: {error}", hint=_HINT) from error
+
+
+def new_directory(path: Path) -> None:
+    """Make a directory that must not exist; raises `FileExistsError`, `HostUnfit`."""
+    make_directory(path.parent)
+    try:
+        path.mkdir(mode=0o700)
+    except PermissionError as error:
+        raise HostUnfit(f"cannot make the directory {path}: {error}", hint=_HINT) from error
+
+
+def link(path: Path, text: str) -> None:
+    """Make a symbolic link that says `text`: atomic, and `FileExistsError` if there is one."""
+    path.symlink_to(text)
 
 
 def remove_file(path: Path) -> None:
@@ -132,7 +135,7 @@ def remove(directory: Path) -> None:
         return
     except OSError as error:
         raise Unclean(f"cannot remove {directory}: {error}", hint="see what uses it") from error
-    _purge(condemned)
+    remove_tree(condemned)
 
 
 def purge_condemned(root: StateRoot) -> list[Path]:
@@ -140,16 +143,21 @@ def purge_condemned(root: StateRoot) -> list[Path]:
     places = (root.path / "containers", root.path / "sandboxes")
     found = [path for place in places if place.is_dir() for path in sorted(place.glob(".*.gone"))]
     for path in found:
-        _purge(path)
+        remove_tree(path)
     return found
 
 
-def _purge(condemned: Path) -> None:
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and all below it; gone already is done.
+
+    Raises `Unclean` if something is mounted in it or the kernel refuses.
+    """
     try:
-        files.remove_tree(condemned)
+        files.remove_tree(directory)
     except OSError as error:
         raise Unclean(
-            f"cannot remove all of {condemned}: {error}", hint="unmount what is mounted below it"
+            f"cannot remove all of {directory}: {error}",
+            hint="unmount what is mounted below it, then run: enclos sweep",
         ) from error
 
 
