@@ -6,6 +6,7 @@ Knows nothing of names that are already there; `images` decides when to fetch.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +17,20 @@ from enclos.storage.blobs import check_blob, read_json_blob
 from enclos.storage.disk import disk_errors
 from enclos.storage.progress import Report
 from enclos.storage.references import Reference, Transport
-from enclos.storage.store import Image, ImageStore, Layer, change_index, hold, scratch, with_image
+from enclos.storage.store import (
+    Image,
+    ImageStore,
+    Layer,
+    change_index,
+    hold,
+    one_by_name,
+    scratch,
+    with_image,
+)
 from enclos.tools import skopeo
 
-_LOCAL: Final = frozenset({Transport.LAYOUT, Transport.DEMO})
+_MANIFEST_TRIES: Final = 100
+_MANIFEST_PAUSE_S: Final = 0.01
 
 
 def fetch(
@@ -30,7 +41,8 @@ def fetch(
     Raises `NotFound` for an unknown image, `InvalidRequest` for a damaged one or one for
     another platform, `HostUnfit` for a full disk, a failing network or a missing skopeo.
     """
-    with hold(store), disk_errors(f"cannot fetch image {reference.name}"):
+    attempt = f"cannot fetch image {reference.name}"
+    with hold(store), disk_errors(attempt), one_by_name(store, reference.name):
         stamp = stamp_of(source)
         _check_layout(source, stamp, reference.name)
         with scratch(store) as work:
@@ -85,7 +97,7 @@ def _check_layout(source: str, stamp: str, name: str) -> None:
 
 def _described(store: ImageStore, name: str, *, index: bytes, stamp: str) -> Image:
     digest = manifest.layout_digest(index, "", image=name)
-    data = read_json_blob(store.blob(digest), digest, image=name, discard=True)
+    data = _wait_manifest(store.blob(digest), digest, image=name)
     parts = manifest.parse_manifest(data, image=name)
     config_digest = parts.config.digest
     raw = read_json_blob(store.blob(config_digest), config_digest, image=name, discard=True)
@@ -99,6 +111,17 @@ def _described(store: ImageStore, name: str, *, index: bytes, stamp: str) -> Ima
         for blob, diff_id in zip(parts.layers, config.diff_ids, strict=True)
     )
     return Image(name, digest, config_digest, config.architecture, config.created, stamp, layers)
+
+
+def _wait_manifest(path: Path, digest: str, *, image: str) -> bytes:
+    """The manifest, which skopeo, unlike other blobs, writes in place: another one that
+    fetches the same image under another name may be at it."""
+    for _ in range(_MANIFEST_TRIES):
+        try:
+            return read_json_blob(path, digest, image=image)
+        except InvalidRequest:
+            time.sleep(_MANIFEST_PAUSE_S)
+    return read_json_blob(path, digest, image=image)
 
 
 def _check_platform(store: ImageStore, image: Image, architecture: str) -> None:

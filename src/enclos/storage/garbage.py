@@ -25,7 +25,7 @@ def collect(store: ImageStore, *, in_use: frozenset[str]) -> bool:
         with disk_errors("cannot remove unused images"):
             for path in (*_blobs(store, images), *_layers(store, images, in_use)):
                 _discard(path)
-            for path in store.scratch_root.iterdir():
+            for path in (*store.scratch_root.iterdir(), *store.locks.iterdir()):
                 files.remove_tree(path)
     return True
 

@@ -2,7 +2,7 @@
 
     images/index.json         names and what they stand for, replaced by rename
     images/blobs/sha256/HEX   manifests, configurations and packed layers of all images
-    images/tmp/               layouts under construction, nobody's after a crash
+    images/tmp/, locks/       layouts under construction; names being fetched
     layers/HEX/diff           an unpacked layer in overlayfs form, named by chain id
     layers/HEX.tmp            one being unpacked (or left by a crash: redone under its lock)
 
@@ -13,6 +13,8 @@ waits for nobody and simply does not happen while anyone holds.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from enclos.wire.codec import CodecError, decode, encode
 
 _WAIT_S: Final = 120.0
 """For locks that are held while the index is written or garbage is collected."""
+_FETCH_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class ImageStore:
         """Parent of `scratch` directories."""
         return self.images / "tmp"
 
+    @property
+    def locks(self) -> Path:
+        """Directory of the locks of names being fetched."""
+        return self.images / "locks"
+
     def blob(self, digest: str) -> Path:
         """Path of the blob with this digest, which has been checked to be one."""
         return self.blobs / digest.replace(":", "/", 1)
@@ -130,6 +138,14 @@ def alone(store: ImageStore) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+@contextlib.contextmanager
+def one_by_name(store: ImageStore, name: str) -> Iterator[None]:
+    """Let one process at a time fetch this name: the next finds the blobs. Only within `hold`."""
+    key = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    with files.locked(store.locks / f"{key}.lock", timeout_s=_FETCH_S):
+        yield
 
 
 @contextlib.contextmanager
@@ -176,5 +192,5 @@ def without_name(index: Index, names: Sequence[str]) -> Index:
 
 
 def _prepare(store: ImageStore) -> None:
-    for path in (store.images, store.layers, store.scratch_root):
+    for path in (store.images, store.layers, store.scratch_root, store.locks):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -289,18 +289,20 @@ def test_leftovers_of_a_crash_are_collected(store: ImageStore, layout: Path) -> 
 def test_two_at_once_unpack_once(store: ImageStore, tmp_path: Path) -> None:
     big = archive(*((f"d/{number}", b"x" * 1000) for number in range(2000)))
     layout = imagelayouts.write(tmp_path / "l", [big])
-    image = images.resolve(store, f"oci:{layout}:latest")
+    tags = ["latest", "again"]
+    imagelayouts.write(layout, [big], tag="again")
     lines: list[str] = []
     failures: list[EnclosError] = []
 
-    def one() -> None:
+    def one(tag: str) -> None:
         try:
-            found = layers.ensure(store, images.pull(store, image.name), report=SILENT)
+            image = images.pull(store, f"oci:{layout}:{tag}")
+            found = layers.ensure(store, image, report=SILENT)
             lines.append(str(os.stat(found[0]).st_ino))
         except EnclosError as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads = [threading.Thread(target=one, args=[tag]) for tag in tags * 3]
     for thread in threads:
         thread.start()
     for thread in threads:
