@@ -45,7 +45,8 @@ def memory_total_bytes() -> int:
 
 
 def _memory_bytes(agent: Agent) -> int:
-    return agent.boot_memory_bytes
+    """What has been plugged since the boot."""
+    return memory_total_bytes() - agent.boot_memory_bytes
 
 
 def _processors() -> int:

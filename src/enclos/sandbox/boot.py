@@ -74,14 +74,15 @@ class Launched:
     share: Virtiofsd | None
 
 
-def make_share(path: Path) -> None:
+def make_share(path: Path, stack: ExitStack) -> None:
     """The share directory: a small tmpfs in this process' mount namespace, propagating.
 
-    It ends with the namespace, so a supervisor that is killed leaves no mount behind.
+    It ends with the namespace as well, so a supervisor that is killed leaves no mount behind.
     """
     path.mkdir(mode=0o700, exist_ok=True)
     flags = libc.MS_NOSUID | libc.MS_NODEV
     libc.mount("enclos", os.fspath(path), "tmpfs", flags, _SHARE_OPTIONS)
+    stack.callback(libc.umount2, os.fspath(path), libc.MNT_DETACH)
     libc.mount("", os.fspath(path), "", libc.MS_SHARED, "")
 
 
@@ -185,9 +186,7 @@ async def _size(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases
     if plan.vcpus > 1:
         await machine.plug_vcpus(plan.vcpus)
     if extra or plan.vcpus > 1:
-        online = m.Online(
-            plan.memory_bytes, plan.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000)
-        )
+        online = m.Online(extra, plan.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
         await link.call("online", online, m.Online, timeout_s=plan.agent_timeout_s + 5)
         phases.mark("memory online")
 

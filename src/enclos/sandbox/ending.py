@@ -104,6 +104,12 @@ def stop(sandbox: Sandbox, reason: str) -> None:
     sandbox.finish.set()
 
 
+async def abandon(sandbox: Sandbox, _: c.Named) -> None:
+    """End a sandbox whose creator gave up before it had a container."""
+    if not sandbox.containers:
+        stop(sandbox, "abandoned")
+
+
 async def remove(sandbox: Sandbox, request: c.Named) -> None:
     """Delete a container from a living sandbox; the first one takes the sandbox along."""
     container = sandbox.container(request.id)

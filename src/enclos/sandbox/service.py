@@ -30,6 +30,7 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "pause": (c.Named, containers.pause),
     "resume": (c.Named, containers.resume),
     "delete": (c.Named, ending.remove),
+    "abandon": (c.Named, ending.abandon),
     "wait": (c.Named, containers.wait),
     "stats": (c.Named, figures.stats),
     "processes": (c.Named, figures.processes),

@@ -93,14 +93,14 @@ def _detach(directory: Path, keep: int) -> None:
     os.closerange(keep + 1, 1 << 20)
     libc.prctl(libc.PR_SET_NAME, b"enclos-super\0")
     libc.unshare(libc.CLONE_NEWNS)
-    mount.make_slave("/")
+    mount.make_slave(Path("/"))
 
 
 def _run(start: Start, listener: socket.socket) -> None:
     phases = Phases()
     with ExitStack() as stack:
         plan = start.plan
-        boot.make_share(plan.share)
+        boot.make_share(plan.share, stack)
         stack.enter_context(listener)
         if start.template_key:
             plan = replace(plan, template=template.find(start.templates, start.template_key))

@@ -54,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Online:
-    """Wait until the guest has at least this much online; both values absolute."""
+    """Wait until the guest has this much online: memory beyond what it booted with, all CPUs."""
 
     memory_bytes: int
     vcpus: int

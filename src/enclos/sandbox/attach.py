@@ -1,0 +1,29 @@
+"""`attach`: join the streams of a running container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from enclos.sandbox import reach
+from enclos.sandbox.client import Connection
+from enclos.state.store import StateRoot
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+
+def attach(
+    root: StateRoot, container_id: str, *, descriptors: Sequence[int], stdin: bool
+) -> Connection:
+    """Couple `descriptors` (stdin if `stdin`, stdout, stderr; or one terminal) to the container.
+
+    Returns the connection, on which `wait_on` can follow.
+    """
+    _, connection = reach.living(root, container_id)
+    request = c.Attach(container_id, stdin)
+    connection.call("attach", request, m.Nothing, descriptors=descriptors)
+    return connection
+
+
+def resize(connection: Connection, container_id: str, *, rows: int, columns: int) -> None:
+    """Tell the container's terminal its size."""
+    connection.call("resize", m.Resize(container_id, rows, columns), m.Nothing)

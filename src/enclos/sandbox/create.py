@@ -1,0 +1,236 @@
+"""`create`: a container, and the sandbox around it unless it joins one that exists.
+
+Runs in the caller, which must be the process that forks the stand-in (decision 1). The caller's
+mount namespace is where sources are opened: their detached clones go to the supervisor, which
+binds them into the share, and to the stand-in, whose root they make.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound
+from enclos.linux import libc, mount, mountapi, pid
+from enclos.oci.linux import Namespace
+from enclos.oci.types import Spec
+from enclos.plan import guestspec
+from enclos.plan.guestspec import GuestPlan
+from enclos.sandbox import client, hooks, standin, supervisor
+from enclos.sandbox.place import Place
+from enclos.state import records, store
+from enclos.state.records import ContainerRecord
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+_NAMESPACES: Final = {
+    "network": libc.CLONE_NEWNET,
+    "ipc": libc.CLONE_NEWIPC,
+    "uts": libc.CLONE_NEWUTS,
+    "cgroup": libc.CLONE_NEWCGROUP,
+}
+"""Namespaces of the stand-in that follow the spec; mount and pid are always its own."""
+_LEAVE_TIMEOUT_S: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewContainer:
+    """What a front end asks for.
+
+    `mount_root` puts the root file system in place in the caller's private mount namespace and
+    returns its path; without it `spec.root.path` is used as it is. `stdio` are the descriptors
+    of the process: stdin, stdout, stderr, or one terminal; none means that nothing is attached
+    yet. `slave` is the terminal the stand-in gets as its controlling one, or -1.
+    """
+
+    id: str
+    bundle: Path
+    spec: Spec
+    channels: c.Channels
+    stdio: tuple[int, ...] = ()
+    slave: int = -1
+    log: str = ""
+    owner: str = ""
+    template: bool = True
+    mount_root: Callable[[], Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A created container: its record, and a connection to its supervisor."""
+
+    record: ContainerRecord
+    connection: client.Connection
+
+
+def create(place: Place, new: NewContainer) -> Created:
+    """Create the container; raises, and leaves nothing behind, if anything fails.
+
+    The caller's process gets a private mount namespace if `mount_root` is given.
+    """
+    guest = guestspec.guest_spec(new.spec, container_id=new.id)
+    store.reserve(place.root, new.id)
+    with ExitStack() as undo:
+        undo.callback(records.remove_container, place.root, new.id)
+        directory = store.reserve_sandbox(place.root, new.id)
+        start = place.plan(new.id, new.spec, directory, use_template=new.template)
+        supervisor.fork(start)
+        connection = client.connect(directory)
+        undo.callback(_await_end, connection)
+        made = _create_in(place, new, guest, connection=connection, undo=undo)
+        undo.pop_all()
+    return made
+
+
+def _create_in(
+    place: Place,
+    new: NewContainer,
+    guest: GuestPlan,
+    *,
+    connection: client.Connection,
+    undo: ExitStack,
+) -> Created:
+    """Create in the sandbox behind `connection`."""
+    with ExitStack() as opened:
+        root = _root_path(new)
+        trees = [_tree(root, opened, recursive=True)]
+        trees += [_source_tree(source, opened) for source in guest.sources]
+        record = _record(place, new, root)
+        standing = client.open_socket(place.root.sandbox(record.sandbox_id))
+        opened.enter_context(standing)
+        pid_number = _fork_standin(new, guest, root, standing=standing, opened=opened)
+        undo.callback(_kill, pid_number)
+        record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
+        hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
+        request = c.Create(
+            id=new.id,
+            spec=guest.spec_json,
+            record=records.encode_container(record),
+            sources=len(guest.sources),
+            channels=new.channels,
+            attached=bool(new.stdio),
+            log=new.log,
+        )
+        connection.call("create", request, c.Pid, descriptors=[*trees, *new.stdio])
+        standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)
+    return Created(replace(record, status="created"), connection)
+
+
+def _record(place: Place, new: NewContainer, root: Path) -> ContainerRecord:
+    return ContainerRecord(
+        id=new.id,
+        sandbox_id=new.id,
+        bundle=os.fspath(new.bundle),
+        rootfs=os.fspath(root),
+        created=records.now(),
+        annotations=dict(new.spec.annotations),
+        owner=new.owner,
+        oci_version=new.spec.oci_version,
+        terminal=new.channels.terminal,
+    )
+
+
+def _root_path(new: NewContainer) -> Path:
+    if new.mount_root is not None:
+        libc.unshare(libc.CLONE_NEWNS)
+        mount.make_slave(Path("/"))
+        return new.mount_root()
+    if new.spec.root is None:
+        raise InvalidRequest("config.json: root is missing", hint="give root.path")
+    path = new.bundle / new.spec.root.path
+    if not path.is_dir():
+        raise InvalidRequest(
+            f"root file system {path} is not a directory", hint="see root.path in config.json"
+        )
+    return path
+
+
+def _tree(path: Path, opened: ExitStack, *, recursive: bool) -> int:
+    """A detached clone of what is mounted at `path`, private, closed by `opened`."""
+    try:
+        descriptor = mount.open_tree_clone(path, recursive=recursive)
+    except FileNotFoundError as error:
+        raise NotFound(f"mount source {path} does not exist") from error
+    opened.callback(os.close, descriptor)
+    mountapi.mount_setattr(descriptor, propagation=libc.MS_PRIVATE, recursive=recursive)
+    return descriptor
+
+
+def _source_tree(source: guestspec.SharedSource, opened: ExitStack) -> int:
+    tree = _tree(Path(source.source), opened, recursive=source.recursive)
+    if source.readonly:
+        mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=source.recursive)
+    return tree
+
+
+def _fork_standin(
+    new: NewContainer,
+    guest: GuestPlan,
+    root: Path,
+    *,
+    standing: socket.socket,
+    opened: ExitStack,
+) -> int:
+    """Fork the process that stands for the container; it starts to serve when told."""
+    binds = tuple(
+        (_source_tree(source, opened), source.destination) for source in guest.sources
+    )
+    listed = new.spec.linux.namespaces if new.spec.linux else ()
+    home = standin.Home(
+        unshared=_unshared(listed),
+        joined=_joined(listed, opened),
+        tree=_tree(root, opened, recursive=True),
+        binds=binds,
+    )
+    arguments = new.spec.process.args if new.spec.process else ()
+    name = os.path.basename(arguments[0]) if arguments else "enclos"
+    return standin.fork_init(home, standin.Duty(new.id, "", name, new.slave), standing)
+
+
+def _unshared(listed: Sequence[Namespace]) -> int:
+    flags = libc.CLONE_NEWPID
+    for namespace in listed:
+        if not namespace.path:
+            flags |= _NAMESPACES.get(namespace.type, 0)
+    return flags
+
+
+def _joined(listed: Sequence[Namespace], opened: ExitStack) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
+    for namespace in listed:
+        if namespace.path and namespace.type in _NAMESPACES:
+            try:
+                descriptor = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise InvalidRequest(
+                    f"cannot open the {namespace.type} namespace {namespace.path}: {error}"
+                ) from error
+            opened.callback(os.close, descriptor)
+            found.append((descriptor, _NAMESPACES[namespace.type]))
+    return tuple(found)
+
+
+def _kill(pid_number: int) -> None:
+    try:
+        os.kill(pid_number, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it noticed by itself
+
+
+def _await_end(connection: client.Connection) -> None:
+    """Wait until a supervisor whose first container failed has released everything."""
+    try:
+        connection.call("abandon", c.Named(""), m.Nothing, timeout_s=_LEAVE_TIMEOUT_S)
+        while True:
+            connection.receive(timeout_s=_LEAVE_TIMEOUT_S)
+    except Lost:
+        connection.close()
+    except EnclosError:
+        connection.close()
+        raise

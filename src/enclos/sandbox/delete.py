@@ -1,0 +1,99 @@
+"""`delete`: remove a container and what belongs to it, with or without its supervisor.
+
+Everything needed is in the records: a supervisor that is gone, however it went, is no obstacle.
+"""
+
+from __future__ import annotations
+
+from enclos.errors import EnclosError, Lost, NotFound, TimedOut, Unclean, WrongState
+from enclos.linux import pidfd
+from enclos.linux.pid import ProcessRef
+from enclos.sandbox import hooks, reach
+from enclos.sandbox.client import Connection
+from enclos.state import records
+from enclos.state.records import ContainerRecord
+from enclos.state.store import StateRoot
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+END_TIMEOUT_S = 30
+
+
+def delete(root: StateRoot, container_id: str, *, force: bool = False) -> None:
+    """Remove a stopped or created container, any one with `force`.
+
+    Raises `NotFound` for an unknown id and `WrongState` for a running one, in runc's words.
+    """
+    try:
+        record, status = reach.container(root, container_id)
+    except NotFound:
+        _delete_abandoned(root, container_id)
+        return
+    if status not in {"stopped", "created"} and not force:
+        raise WrongState(
+            f"cannot delete container {container_id} that is not stopped: {status}",
+            hint="kill it first, or delete with --force",
+        )
+    _end(root, record, status)
+    spec = reach.kept_spec(root, container_id)
+    records.remove_container(root, container_id)
+    hooks.run_logged(spec, "poststop", record, status="stopped")
+
+
+def _delete_abandoned(root: StateRoot, container_id: str) -> None:
+    """Free an id whose creator died before it wrote a record."""
+    if not records.is_abandoned(root, container_id):
+        raise NotFound(f"container {container_id}: container does not exist")
+    release_sandbox(root, container_id)
+    records.remove_container(root, container_id)
+
+
+def _end(root: StateRoot, record: ContainerRecord, status: str) -> None:
+    """Have the supervisor let go of the container, or do it in its place."""
+    if status != "stopped":
+        _ask_supervisor(root, record)
+    _end_process(record.process)
+    for exec_record in records.all_execs(root, record.id):
+        _end_process(exec_record.process)
+    if record.sandbox_id == record.id:
+        release_sandbox(root, record.sandbox_id)
+
+
+def _ask_supervisor(root: StateRoot, record: ContainerRecord) -> None:
+    try:
+        _, connection = reach.living(root, record.id)
+        connection.call("delete", c.Named(record.id), m.Nothing, timeout_s=END_TIMEOUT_S)
+        if record.sandbox_id == record.id:
+            _wait_gone(connection)
+        connection.close()
+    except EnclosError:
+        return  # it is going or gone; what it held is released from the records below
+
+
+def _wait_gone(connection: Connection) -> None:
+    try:
+        while True:
+            connection.receive(timeout_s=END_TIMEOUT_S)
+    except (Lost, TimedOut):
+        return
+
+
+def _end_process(process: ProcessRef) -> None:
+    if process.pid and process.alive() and pidfd.kill_all([process]):
+        raise Unclean(f"process {process.pid} does not end", hint="see its state in /proc")
+
+
+def release_sandbox(root: StateRoot, sandbox_id: str) -> None:
+    """End a sandbox's processes and remove its directory; gone already is done.
+
+    Its helpers die with the supervisor, its mounts with the supervisor's mount namespace.
+    """
+    try:
+        sandbox = records.load_sandbox(root, sandbox_id)
+    except NotFound:
+        sandbox = None
+    if sandbox is not None:
+        _end_process(sandbox.supervisor)
+        for child in sandbox.children:
+            _end_process(ProcessRef(child.pid, child.start))
+    records.remove_sandbox(root, sandbox_id)

@@ -1,0 +1,79 @@
+"""`exec`: run one more process in a running container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from enclos.errors import WrongState
+from enclos.linux import pid
+from enclos.sandbox import client, reach, standin
+from enclos.sandbox.client import Connection
+from enclos.state import records
+from enclos.state.store import StateRoot
+from enclos.wire import control as c
+
+
+@dataclass(frozen=True, slots=True)
+class NewProcess:
+    """A process to run; `process` is an OCI process object as JSON text.
+
+    `name` is what its stand-in is called; `slave` its terminal's slave or -1.
+    """
+
+    exec_id: str
+    process: str
+    channels: c.Channels
+    name: str = "exec"
+    slave: int = -1
+
+
+def run(
+    root: StateRoot, container_id: str, new: NewProcess, *, descriptors: Sequence[int]
+) -> Connection:
+    """Start it without a stand-in; `wait_process` on the returned connection follows it."""
+    _check(root, container_id)
+    _, connection = reach.living(root, container_id)
+    request = c.Exec(container_id, new.exec_id, new.process, new.channels)
+    connection.call("exec", request, c.Pid, descriptors=descriptors)
+    return connection
+
+
+def wait_process(connection: Connection, container_id: str, exec_id: str) -> c.Ended:
+    """How the process ended; its output has been flushed."""
+    try:
+        return connection.call("wait", c.Named(container_id, exec_id), c.Ended, timeout_s=None)
+    finally:
+        connection.close()
+
+
+def run_with_standin(
+    root: StateRoot, container_id: str, new: NewProcess, *, descriptors: Sequence[int]
+) -> int:
+    """Start it with a stand-in below the caller's monitor; returns the stand-in's pid."""
+    record = _check(root, container_id)
+    _, connection = reach.living(root, container_id)
+    duty = standin.Duty(container_id, new.exec_id, new.name, new.slave)
+    standing = client.open_socket(root.sandbox(record.sandbox_id))
+    number = standin.fork_exec(record.pid, duty, standing)
+    request = c.Exec(container_id, new.exec_id, new.process, new.channels)
+    try:
+        connection.call("exec", request, c.Pid, descriptors=descriptors)
+    except BaseException:
+        os.kill(number, 9)
+        raise
+    standin.report_for_duty(standing, duty, number)
+    kept = records.ExecRecord(new.exec_id, number, pid.start_time(number))
+    records.save_exec(root, container_id, kept)
+    connection.close()
+    return number
+
+
+def _check(root: StateRoot, container_id: str) -> records.ContainerRecord:
+    record, status = reach.container(root, container_id)
+    if status == "stopped":
+        raise WrongState("cannot exec in a stopped container")
+    if status == "paused":
+        raise WrongState("cannot exec in a paused container")
+    return record

@@ -1,0 +1,95 @@
+"""Where a front end works: state root, settings, host facts; and the boot plans they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enclos import log
+from enclos.assets import build
+from enclos.assets.store import Assets
+from enclos.config import facts
+from enclos.config.facts import HostFacts
+from enclos.config.settings import Settings
+from enclos.errors import HostUnfit
+from enclos.hypervisor.qemu import template
+from enclos.hypervisor.qemu.argv import Board
+from enclos.oci.types import Spec
+from enclos.plan import machine
+from enclos.sandbox import accelerate
+from enclos.sandbox.boot import BootPlan
+from enclos.sandbox.supervisor import Start
+from enclos.state.store import StateRoot
+
+_GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every verb of a front end starts from."""
+
+    root: StateRoot
+    settings: Settings
+    host: HostFacts
+
+    @property
+    def templates(self) -> Path:
+        """Where templates are kept."""
+        return self.settings.data_root / "templates"
+
+    def assets(self) -> Assets:
+        """The assets in force, their agent brought up to date with this code.
+
+        Raises `HostUnfit` if there are none or a file is damaged.
+        """
+        return build.ensure(self.settings.data_root, allow_build=False, report=log.info)
+
+    def board(self, accelerator: str) -> Board:
+        """The machine that all sandboxes of this host share."""
+        limit = self.settings.max_memory_bytes or self.host.memory_bytes
+        whole = -(-limit // _GIB) * _GIB
+        return Board(
+            accelerator=accelerator,
+            base_memory_bytes=self.settings.base_memory_bytes,
+            hotplug_memory_bytes=whole,
+            max_vcpus=self.settings.max_vcpus or self.host.cores,
+            extra_command_line=self.settings.kernel_arguments,
+        )
+
+    def plan(self, sandbox_id: str, spec: Spec, directory: Path, *, use_template: bool) -> Start:
+        """How a sandbox for a container with `spec` is to be booted."""
+        assets = self.assets()
+        accelerator = accelerate.choose(self.settings, self.host, assets)
+        board = self.board(accelerator)
+        resources = spec.linux.resources if spec.linux else None
+        wanted = machine.plan_machine(resources, settings=self.settings, host=self.host)
+        plan = BootPlan(
+            id=sandbox_id,
+            directory=directory,
+            tool_root=Path(self.settings.tool_root) if self.settings.tool_root
+            else assets.tool_root,
+            kernel=assets.vmlinux,
+            initrd=assets.initrd,
+            agent_version=assets.agent_version,
+            board=board,
+            template=None,
+            memory_bytes=wanted.memory_bytes,
+            vcpus=wanted.vcpus,
+            hostname=spec.hostname or sandbox_id[:12],
+            boot_timeout_s=self.settings.boot_timeout_s,
+            agent_timeout_s=self.settings.agent_timeout_s,
+        )  # fmt: skip
+        key = template.key_of(board, assets.key, self.host.cpu)
+        wanted_key = key if use_template and self.settings.template else ""
+        return Start(plan, self.root, self.templates, wanted_key)
+
+
+def open_place(settings: Settings, *, root: Path | None = None) -> Place:
+    """The place that `settings` describe; raises `HostUnfit` for anybody but root."""
+    host = facts.gather()
+    if host.euid != 0:
+        raise HostUnfit("Enclos needs root", hint="run it as root: sudo enclos …")
+    return Place(StateRoot(root or settings.state_root), settings, host)
+
+

@@ -1,0 +1,66 @@
+"""From a container's id to its record, its true status and its supervisor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from enclos.errors import NotFound, WrongState
+from enclos.oci import load
+from enclos.oci.types import Spec
+from enclos.sandbox import client
+from enclos.state import records, store
+from enclos.state.records import ContainerRecord, SandboxRecord
+from enclos.state.store import StateRoot
+
+_SPEC: str = "config.json"
+
+
+def sandbox_of(root: StateRoot, record: ContainerRecord) -> SandboxRecord | None:
+    """The record of the container's sandbox, None once it has ended."""
+    try:
+        return records.load_sandbox(root, record.sandbox_id)
+    except NotFound:
+        return None
+
+
+def status_of(root: StateRoot, record: ContainerRecord) -> str:
+    """The status that is true now."""
+    sandbox = sandbox_of(root, record)
+    return records.current_status(record, sandbox.supervisor if sandbox else None)
+
+
+def container(root: StateRoot, container_id: str) -> tuple[ContainerRecord, str]:
+    """The record and the true status; raises `NotFound`."""
+    record = records.load_container(root, container_id)
+    return record, status_of(root, record)
+
+
+def living(root: StateRoot, container_id: str) -> tuple[ContainerRecord, client.Connection]:
+    """The record of a container that is not stopped and a connection to its supervisor.
+
+    Raises `NotFound`, and `WrongState` with runc's words for a stopped one.
+    """
+    record, status = container(root, container_id)
+    if status == "stopped":
+        raise WrongState(f"container {container_id}: container not running")
+    try:
+        return record, client.connect(root.sandbox(record.sandbox_id))
+    except NotFound as error:
+        raise WrongState(f"container {container_id}: container not running") from error
+
+
+def keep_spec(root: StateRoot, container_id: str, text: str) -> None:
+    """Remember the spec a container was created from: hooks of later verbs come from it."""
+    store.write_file(_spec_path(root, container_id), text.encode("utf-8", "surrogateescape"))
+
+
+def kept_spec(root: StateRoot, container_id: str) -> Spec:
+    """The spec a container was created from; raises `NotFound`."""
+    try:
+        return load.load_spec(store.read_file(_spec_path(root, container_id)))
+    except FileNotFoundError as error:
+        raise NotFound(f"container {container_id}: container does not exist") from error
+
+
+def _spec_path(root: StateRoot, container_id: str) -> Path:
+    return root.container(container_id) / _SPEC

@@ -1,0 +1,53 @@
+"""`wait`: how a container's process ended, as soon as it has."""
+
+from __future__ import annotations
+
+from enclos.errors import Lost, NotFound, TimedOut, WrongState
+from enclos.sandbox import reach
+from enclos.sandbox.client import Connection
+from enclos.state import records
+from enclos.state.store import StateRoot
+from enclos.wire.control import Ended, Named
+
+KILLED_STATUS = 137
+
+
+def wait(root: StateRoot, container_id: str) -> Ended:
+    """Wait for a container's init, however long that takes; raises `NotFound`.
+
+    A container whose supervisor died without a word ended with 137, and the reason says so.
+    """
+    try:
+        _, connection = reach.living(root, container_id)
+    except WrongState:
+        return recorded(root, container_id)
+    return wait_on(root, connection, container_id)
+
+
+def wait_on(root: StateRoot, connection: Connection, container_id: str) -> Ended:
+    """The same on a connection that is open already."""
+    try:
+        ended = connection.call("wait", Named(container_id), Ended, timeout_s=None)
+        _wait_leave(connection, ended)
+    except (Lost, NotFound):
+        return recorded(root, container_id)
+    finally:
+        connection.close()
+    return ended
+
+
+def recorded(root: StateRoot, container_id: str) -> Ended:
+    """How a stopped container ended, by its record."""
+    record = records.load_container(root, container_id)
+    if record.exit_status is None:
+        return Ended(KILLED_STATUS, record.exit_reason or "the supervisor was killed")
+    return Ended(record.exit_status, record.exit_reason)
+
+
+def _wait_leave(connection: Connection, ended: Ended) -> None:
+    """Wait until a supervisor that is leaving has left: then nothing of the sandbox is there."""
+    try:
+        while ended.leaving:
+            connection.receive(timeout_s=30)
+    except (Lost, TimedOut):
+        return
