@@ -26,6 +26,17 @@ fi
 [ "$(id -u)" = 0 ] || fail "run as root to install:$missing"
 say "host packages: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update </dev/null >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# quiet COMMAND...: its output is shown only if it fails.
+quiet() {
+    "$@" </dev/null >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        fail "this failed: $*"
+    }
+}
+
+quiet apt-get -qq update
 # shellcheck disable=SC2086 # one word per package
-apt-get -qq install -y --no-install-recommends $missing </dev/null >&2
+quiet apt-get -qq install -y --no-install-recommends $missing

@@ -133,6 +133,7 @@ def _make_part(
     part = parts.make(unpacked, target)
     final = store.part_directory(place, part.digest)
     if not parts.is_whole(final):
+        os.sync()  # thousands of files: one by one would take longer
         store.install(target, final)
     return _Source(parts.read(final), resolved)
 

@@ -173,10 +173,22 @@ def activate(place: Path, manifest: Manifest, working: Path) -> None:
     """Write the manifest and put its assets in force; `working` is a scratch directory."""
     (working / MANIFEST).write_bytes(codec.encode(manifest))
     (working / MANIFEST).rename(place / manifest.key / MANIFEST)
+    for path in (place / manifest.key).rglob("*"):
+        _sync(path)  # what the link leads to must be on the disk before the link is
     link = working / _CURRENT
     link.symlink_to(manifest.key)
-    os.sync()  # what the link leads to must be on the disk before the link is
     link.rename(place / _CURRENT)
+    _sync(place)
+
+
+def _sync(path: Path) -> None:
+    if path.is_symlink():
+        return  # kept by the directory that holds it
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def prune(place: Path, *, keep: int = 2) -> None:
