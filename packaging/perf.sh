@@ -10,6 +10,7 @@ set -euo pipefail
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ENCLOS_DEV_CACHE:-/var/cache/enclos-dev}
+export -n ENCLOS_DEV_CACHE # the product would take it for a setting, and an unknown one
 prefix=$cache/perf
 reports=$cache/reports
 

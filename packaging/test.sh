@@ -11,6 +11,7 @@ tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ENCLOS_DEV_CACHE:-/var/cache/enclos-dev}
 marks=${ENCLOS_TEST_MARKS:-not nightly}
 python=${PYTHON:-/usr/bin/python3}
+export -n ENCLOS_DEV_CACHE # the product would take it for a setting, and an unknown one
 all_tiers=(repo unit component vm conformance)
 if [ $# -gt 0 ]; then tiers=("$@"); else tiers=("${all_tiers[@]}"); fi
 

@@ -15,6 +15,10 @@ from typing import Final, NoReturn
 import hypothesis
 import pytest
 
+from tests.support.fixtures import leak_check, leak_scope
+
+__all__ = ["leak_check", "leak_scope"]
+
 TESTS: Final = Path(__file__).resolve().parent
 TREE: Final = TESTS.parent
 TIERS: Final = ("repo", "unit", "component", "vm", "conformance")

@@ -13,6 +13,12 @@ from tests.repo import markdown, tree
 
 DOCS: Final = tree.ROOT / "docs"
 PAGES: Final = tuple(markdown.pages())
+
+
+def _relative(page: Path) -> str:
+    return page.relative_to(tree.ROOT).as_posix()
+
+
 NEEDED: Final = (
     "README.md",
     "CONTRIBUTING.md",
@@ -38,13 +44,13 @@ def test_the_page_is_there(name: str) -> None:
     assert (tree.ROOT / name).read_text().strip()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=_relative)
 def test_links_lead_somewhere(page: Path) -> None:
     dead = [link for link in markdown.links(page.read_text()) if not _leads(page, link)]
     assert not dead
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=_relative)
 def test_files_named_in_the_text_exist(page: Path) -> None:
     named = {
         match.group().rstrip(".")
