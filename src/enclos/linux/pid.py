@@ -19,7 +19,7 @@ class ProcessRef:
 
     def alive(self) -> bool:
         """Whether exactly this process still runs; a zombie does not."""
-        return self.pid > 0 and start_time(self.pid) == self.start
+        return self.start > 0 and start_time(self.pid) == self.start
 
 
 def this_process() -> ProcessRef:

@@ -135,7 +135,8 @@ def freeze(group: Group, *, frozen: bool) -> None:
 def kill(group: Group, *, timeout_s: float = 5) -> list[int]:
     """Kill every process in the group and wait; answers the pids still there at the limit.
 
-    A process that is forked meanwhile is killed in a later round.
+    A process that is forked meanwhile is killed in a later round; a frozen one is thawed, as
+    version 1 needs it to die.
     """
     deadline = time.monotonic() + timeout_s
     unified = group.directories.get("")
@@ -144,6 +145,8 @@ def kill(group: Group, *, timeout_s: float = 5) -> list[int]:
     while (left := processes(group)) and time.monotonic() < deadline:
         for pid in left:
             _kill(pid)
+        if "freezer" in group.directories:
+            v1.freeze(group.directories["freezer"], frozen=False)
         time.sleep(_POLL_S)
     return left
 
@@ -186,11 +189,12 @@ def _unique(group: Group) -> list[Path]:
 
 def _pids(directory: Path) -> list[int]:
     try:
-        return [int(word) for word in (directory / "cgroup.procs").read_bytes().split()]
+        words = (directory / "cgroup.procs").read_bytes().split()
     except OSError as error:
         if error.errno in _GONE or error.errno == errno.EOPNOTSUPP:
             return []  # removed meanwhile, or a threaded group
         raise
+    return [int(word) for word in words if word != b"0"]  # 0: in a pid namespace above ours
 
 
 def _kill(pid: int) -> None:
