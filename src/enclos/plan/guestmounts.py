@@ -1,0 +1,140 @@
+"""What a spec's mounts become in the guest, and what the host has to share for them. PURE.
+
+A bind mount's source becomes an entry of the container's directory in the share. The kernel's
+own file systems are the guest's, also where the spec binds the host's: /sys or /dev/fuse of
+another kernel would be of no use. Anything else that would have to be opened on the host and
+mounted in the guest is refused by name.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from enclos.oci.complaint import refusal
+from enclos.oci.types import Mount
+
+GUEST_FILE_SYSTEMS: Final = frozenset(
+    "binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs fusectl hugetlbfs mqueue "
+    "proc pstore ramfs securityfs sysfs tmpfs tracefs".split()
+)
+_KERNEL_TREES: Final = ("/proc", "/sys", "/dev")
+_A_PROCESS: Final = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
+BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
+"""The kernel's boot id, in every procfs."""
+_PROPAGATING: Final = frozenset({"shared", "rshared", "slave", "rslave"})
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSource:
+    """A file or directory of the host to bind into the share as `m<index>`.
+
+    `readonly` is for the host to enforce, too: the guest is not trusted with it.
+    """
+
+    index: int
+    source: str
+    destination: str
+    recursive: bool
+    readonly: bool
+    recursive_readonly: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the container's directory of the share."""
+        return f"m{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestMounts:
+    """Mounts for the guest's spec, sources for the host's share, and what changed."""
+
+    mounts: tuple[Mount, ...]
+    sources: tuple[SharedSource, ...]
+    notes: tuple[str, ...]
+
+
+def translate(mounts: tuple[Mount, ...], *, bundle: str, share: str, boot_id: str) -> GuestMounts:
+    """Mounts as the guest sees them; `share` is the container's directory there.
+
+    `boot_id` is the file in the guest with the clone's own boot id: it is bound over the
+    kernel's in every new procfs, as all clones of a template have the same.
+    """
+    out: list[Mount] = []
+    sources: list[SharedSource] = []
+    notes: list[str] = []
+    for at, mount in enumerate(mounts):
+        plain = replace(mount, destination=posixpath.join("/", mount.destination))
+        where = f"mounts[{at}]"
+        if not mount.binds:
+            out.append(_file_system(where, plain))
+        elif _is_the_guests(mount.source):
+            out.append(_bind(plain, posixpath.normpath(mount.source)))
+            notes.append(f"{where}: {mount.source} is the guest's own, not the host's")
+        else:
+            source = _shared(where, plain, len(sources), bundle=bundle)
+            sources.append(source)
+            out.append(_bind(plain, f"{share}/{source.name}"))
+            notes.extend(_propagation(where, plain))
+    if any(_is_procfs(mount) for mount in out):
+        out.append(Mount(BOOT_ID, "bind", boot_id, ("bind", "ro", "nosuid", "nodev", "noexec")))
+    return GuestMounts(tuple(out), tuple(sources), tuple(notes))
+
+
+def _file_system(where: str, mount: Mount) -> Mount:
+    if mount.type in GUEST_FILE_SYSTEMS or not mount.type:
+        return mount
+    raise refusal(
+        f"{where}.type",
+        f"{mount.type[:80]!r} cannot be mounted in the guest",
+        "mount it on the host and bind it",
+    )
+
+
+def _is_the_guests(source: str) -> bool:
+    """Whether a source is of the kernel's own trees, a process' entries in /proc apart."""
+    path = posixpath.normpath(source)
+    if not any(path == tree or path.startswith(f"{tree}/") for tree in _KERNEL_TREES):
+        return False
+    return not _A_PROCESS.match(path)
+
+
+def _bind(mount: Mount, source: str) -> Mount:
+    binding = {"bind", "rbind"} & set(mount.options)
+    options = mount.options if binding else ("bind", *mount.options)
+    return replace(mount, source=source, type="bind", options=options)
+
+
+def _shared(where: str, mount: Mount, index: int, *, bundle: str) -> SharedSource:
+    mapped = mount.uid_mappings or mount.gid_mappings
+    if mapped or any(option.partition("=")[0] in {"idmap", "ridmap"} for option in mount.options):
+        raise refusal(
+            where,
+            "the share with the guest cannot map owners",
+            "change the owners on the host, or map them there before binding",
+        )
+    return SharedSource(
+        index=index,
+        source=posixpath.normpath(posixpath.join(bundle, mount.source)),
+        destination=mount.destination,
+        recursive="rbind" in mount.options,
+        readonly=_last(mount.options, ("ro", "rro", "rw", "rrw")) in {"ro", "rro"},
+        recursive_readonly="rro" in mount.options,
+    )
+
+
+def _last(options: tuple[str, ...], words: tuple[str, ...]) -> str:
+    return next((option for option in reversed(options) if option in words), "")
+
+
+def _propagation(where: str, mount: Mount) -> list[str]:
+    asked = sorted(_PROPAGATING & set(mount.options))
+    if not asked:
+        return []
+    return [f"{where}: {asked[0]}: mounts made in the guest do not reach the host"]
+
+
+def _is_procfs(mount: Mount) -> bool:
+    return mount.type == "proc" and posixpath.normpath(mount.destination) == "/proc"

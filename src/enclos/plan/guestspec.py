@@ -1,0 +1,202 @@
+"""Turns the host's spec into the guest's config.json and the host's share of the work. PURE.
+
+The spec is honoured twice, by the VM and by crun inside it. What cannot be honoured is refused
+by name; what is dropped because it means nothing in a guest is listed in the plan's notes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from enclos.oci.complaint import refusal
+from enclos.oci.linux import Linux, Namespace
+from enclos.oci.load import dump_spec
+from enclos.oci.resources import Resources
+from enclos.oci.seccomp import Seccomp
+from enclos.oci.types import Hook, Hooks, Mount, Process, Root, Spec
+from enclos.plan import guestdevices, guestmounts, guestprocess, guestresources
+from enclos.plan.guestmounts import SharedSource
+from enclos.plan.guestresources import HostLimits
+from enclos.wire.messages import SHARE_PATH
+
+BOOT_ID_PATH: Final = "/run/enclos/boot_id"
+"""Where the agent keeps the clone's own boot id."""
+CGROUP_PARENT: Final = "/enclos"
+"""The cgroup of the guest below which the agent expects every container."""
+_ALWAYS_PRIVATE: Final = ("mount", "cgroup")
+_CRUNS_OWN: Final = ("run.oci.", "module.wasm.", "org.systemd.property.")
+
+
+@dataclass(frozen=True, slots=True)
+class HostHooks:
+    """Hooks of the runtime's namespaces, which are the host's."""
+
+    prestart: tuple[Hook, ...] = ()
+    create_runtime: tuple[Hook, ...] = ()
+    poststart: tuple[Hook, ...] = ()
+    poststop: tuple[Hook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPlan:
+    """One container: what the guest is told, and what is left for the host to do.
+
+    `network` is None without a network namespace, else its path on the host, empty for a new
+    one. `notes` say what the guest does not get as written, and why.
+    """
+
+    spec_json: str
+    rootfs: str
+    sources: tuple[SharedSource, ...] = ()
+    hooks: HostHooks = field(default_factory=HostHooks)
+    limits: HostLimits = field(default_factory=HostLimits)
+    network: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def guest_spec(
+    spec: Spec,
+    *,
+    container_id: str,
+    bundle: str,
+    share: str = SHARE_PATH,
+    boot_id: str = BOOT_ID_PATH,
+    joins: Mapping[str, str] | None = None,
+) -> GuestPlan:
+    """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
+
+    `joins` says what the namespaces with a path are in the guest, by type: a path there, or
+    empty for a new one. Only a network namespace may be missing in it: it is attached, not
+    joined.
+    """
+    directory = f"{share}/{container_id}"
+    root = spec.root or Root()
+    linux = spec.linux or Linux()
+    rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
+    process = guestprocess.translate(spec.process or Process())
+    mounts = guestmounts.translate(spec.mounts, bundle=bundle, share=directory, boot_id=boot_id)
+    limits = guestresources.divide(linux.resources or Resources())
+    devices = guestdevices.choose(linux.devices, linux.resources)
+    _refuse_impossible(linux)
+    guest_linux = replace(
+        linux,
+        namespaces=_namespaces(linux.namespaces, joins or {}),
+        resources=limits.guest,
+        devices=devices.devices,
+        cgroups_path=f"{CGROUP_PARENT}/{container_id}",
+        readonly_paths=_readonly_paths(linux.readonly_paths, mounts.mounts),
+        mount_label="",
+    )
+    guest = replace(
+        spec,
+        process=process.process,
+        root=replace(root, path=f"{directory}/rootfs"),
+        mounts=mounts.mounts,
+        hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
+        annotations=_annotations(spec.annotations),
+        linux=guest_linux,
+    )
+    network = linux.namespace("network")
+    return GuestPlan(
+        spec_json=dump_spec(guest),
+        rootfs=rootfs,
+        sources=mounts.sources,
+        hooks=_host_hooks(spec.hooks),
+        limits=limits.host,
+        network=network.path if network is not None else None,
+        notes=(*_linux_notes(linux), *process.notes, *mounts.notes, *limits.notes, *devices.notes),
+    )
+
+
+def _refuse_impossible(linux: Linux) -> None:
+    if linux.intel_rdt is not None:
+        hint = "remove linux.intelRdt; set the class of the whole VM from outside"
+        raise refusal("linux.intelRdt", "the VM cannot be put into a resctrl group", hint)
+    if linux.net_devices:
+        hint = "put the interface into the container's network namespace"
+        raise refusal("linux.netDevices", "the guest cannot take over host interfaces", hint)
+    if linux.memory_policy is not None:
+        hint = "remove linux.memoryPolicy; bind the VM's memory by linux.resources.cpu.mems"
+        raise refusal("linux.memoryPolicy", "the guest has one memory node only", hint)
+    if linux.seccomp is not None:
+        _refuse_listener(linux.seccomp)
+
+
+def _refuse_listener(seccomp: Seccomp) -> None:
+    hint = "remove the rules with SCMP_ACT_NOTIFY and listenerPath"
+    if seccomp.listener_path:
+        wrong = "the host cannot answer for system calls of the guest"
+        raise refusal("linux.seccomp.listenerPath", wrong, hint)
+    actions = {seccomp.default_action, *(rule.action for rule in seccomp.syscalls)}
+    if "SCMP_ACT_NOTIFY" in actions:
+        raise refusal("linux.seccomp", "SCMP_ACT_NOTIFY has nobody to notify in the guest", hint)
+
+
+def _namespaces(
+    namespaces: tuple[Namespace, ...], joins: Mapping[str, str]
+) -> tuple[Namespace, ...]:
+    """The guest's namespaces. A missing one is the guest's own, but for mount and cgroup:
+    nobody shares the agent's mounts, and a container's cgroup is the root of what it sees."""
+    out = [_namespace(namespace, joins) for namespace in namespaces]
+    there = {namespace.type for namespace in namespaces}
+    out.extend(Namespace(kind) for kind in _ALWAYS_PRIVATE if kind not in there)
+    return tuple(out)
+
+
+def _namespace(namespace: Namespace, joins: Mapping[str, str]) -> Namespace:
+    if not namespace.path:
+        return namespace
+    if namespace.type in joins:
+        return replace(namespace, path=joins[namespace.type])
+    if namespace.type == "network":
+        return replace(namespace, path="")
+    raise refusal(
+        f"linux.namespaces: {namespace.type}",
+        f"{namespace.path[:200]} is no namespace of a container in this virtual machine",
+        "only containers of one sandbox can share namespaces",
+    )
+
+
+def _readonly_paths(paths: tuple[str, ...], mounts: tuple[Mount, ...]) -> tuple[str, ...]:
+    """crun binds /proc/sys over itself and loses that the boot id's mount was read-only."""
+    over = any(mount.destination == guestmounts.BOOT_ID for mount in mounts)
+    return (*paths, guestmounts.BOOT_ID) if paths and over else paths
+
+
+def _guest_hooks(hooks: Hooks | None, *, rootfs: str, guest_root: str) -> Hooks | None:
+    """The hooks of the container's namespaces. A program below the root file system is found
+    there by its path in the guest; any other path is the guest's own."""
+    if hooks is None or not (hooks.create_container or hooks.start_container):
+        return None
+    prefix = f"{rootfs}/"
+    inside = tuple(
+        replace(hook, path=f"{guest_root}/{hook.path.removeprefix(prefix)}")
+        if hook.path.startswith(prefix)
+        else hook
+        for hook in hooks.create_container
+    )
+    return Hooks(create_container=inside, start_container=hooks.start_container)
+
+
+def _host_hooks(hooks: Hooks | None) -> HostHooks:
+    if hooks is None:
+        return HostHooks()
+    return HostHooks(hooks.prestart, hooks.create_runtime, hooks.poststart, hooks.poststop)
+
+
+def _annotations(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Without those by which a caller could steer the guest's own crun."""
+    return {key: text for key, text in annotations.items() if not key.startswith(_CRUNS_OWN)}
+
+
+def _linux_notes(linux: Linux) -> tuple[str, ...]:
+    notes: list[str] = []
+    for kind in ("ipc", "network", "pid", "uts"):
+        if linux.namespace(kind) is None:
+            notes.append(f"linux.namespaces: no {kind}: the guest's own is used, not the host's")
+    if linux.mount_label:
+        notes.append("linux.mountLabel: dropped, it names a label of the host's policy")
+    return tuple(notes)
