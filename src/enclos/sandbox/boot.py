@@ -71,7 +71,7 @@ class Launched:
     """Processes under way."""
 
     qemu: Qemu
-    share: Virtiofsd | None
+    share: Virtiofsd
 
 
 def make_share(path: Path, stack: ExitStack) -> None:
@@ -121,8 +121,7 @@ async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMach
     """The machine, running; raises `MachineFailed` with the console's tail."""
     from enclos.hypervisor.qemu import machine
 
-    if launched.share is not None:
-        jail.confirm(launched.share.spawned)
+    jail.confirm(launched.share.spawned)
     jail.confirm(launched.qemu.spawned)
     attached = await machine.attach(
         launched.qemu, restoring=plan.template is not None, timeout_s=plan.boot_timeout_s

@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound
 from enclos.linux import libc, mount, mountapi, pid
+from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.types import Spec
 from enclos.plan import guestspec
@@ -74,7 +76,12 @@ def create(place: Place, new: NewContainer) -> Created:
 
     The caller's process gets a private mount namespace if `mount_root` is given.
     """
-    guest = guestspec.guest_spec(new.spec, container_id=new.id)
+    validate.validate(new.spec)
+    guest = guestspec.guest_spec(
+        new.spec, container_id=new.id, bundle=os.fspath(new.bundle)
+    )
+    for note in guest.notes:
+        log.info("not as written", container=new.id, note=note)
     store.reserve(place.root, new.id)
     with ExitStack() as undo:
         undo.callback(records.remove_container, place.root, new.id)

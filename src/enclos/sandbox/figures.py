@@ -45,8 +45,7 @@ async def status(sandbox: Sandbox, _: m.Nothing) -> c.Status:
     pids: dict[str, int] = {}
     if launched is not None:
         pids["qemu"] = launched.qemu.pid
-        if launched.share is not None:
-            pids["virtiofsd"] = launched.share.pid
+        pids["virtiofsd"] = launched.share.pid
     return c.Status(
         id=plan.id,
         accelerator=plan.board.accelerator,

@@ -18,8 +18,7 @@ def children(sandbox: Sandbox) -> None:
     if launched is None:
         return
     _watch(sandbox, "QEMU", launched.qemu.pid)
-    if launched.share is not None:
-        _watch(sandbox, "virtiofsd", launched.share.pid)
+    _watch(sandbox, "virtiofsd", launched.share.pid)
 
 
 def _watch(sandbox: Sandbox, name: str, pid: int) -> None:
