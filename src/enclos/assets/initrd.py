@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.assets import agent, cpio, libraries, modules, python, selection
+from enclos.assets import agent, closure, cpio, libraries, modules, python, selection
 
 DYNAMIC: Final = (python.PROGRAM, "usr/bin/crun")
 BUSYBOX: Final = "usr/bin/busybox"
@@ -47,10 +47,10 @@ class Initrd:
 
 def build(root: Path, release: str, package_root: Path = agent.PACKAGE_ROOT) -> Initrd:
     """The initrd from the unpacked guest packages in `root` and the agent's sources."""
-    closure = agent.closure(package_root)
-    sources = (*closure.files, *agent.recipe())
+    found = closure.find(package_root)
+    sources = (*found.files, *agent.recipe())
     version = agent.version(sources, package_root)
-    code = python.collect(root, closure, package_root)
+    code = python.collect(root, found, package_root)
     dynamic = [*(root / program for program in DYNAMIC), *code.extensions]
     parts = {
         "modules": list(_modules(root / "usr/lib/modules" / release, release)),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from enclos.assets.store import Package
 from enclos.tools import mmdebstrap
 
 INCLUDED: Final = (
@@ -21,14 +21,6 @@ INCLUDED: Final = (
     "qemu-system-x86",
     "virtiofsd",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """One resolved package: its version and the digest of its .deb file."""
-
-    version: str
-    sha256: str
 
 
 def fetch(

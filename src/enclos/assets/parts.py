@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from enclos.assets import contents, guestroot, kernel, toolroot
+from enclos.assets.store import BZIMAGE, GUEST_ROOT, TOOL_ROOT, VMLINUX
 from enclos.wire import codec
 
-TOOL_ROOT: Final = "tool-root"
-GUEST_ROOT: Final = "guest-root"
-VMLINUX: Final = "vmlinux"
-BZIMAGE: Final = "bzImage"
 _TABLE: Final = "contents.json"
 
 

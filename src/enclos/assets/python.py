@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.assets import agent, libraries
+from enclos.assets import libraries
+from enclos.assets.closure import Closure
 from enclos.linux import process
 
 PROGRAM: Final = "usr/bin/python3.13"
@@ -35,7 +36,7 @@ class Code:
     extensions: tuple[Path, ...]
 
 
-def collect(root: Path, closure: agent.Closure, package_root: Path) -> Code:
+def collect(root: Path, closure: Closure, package_root: Path) -> Code:
     """Compile the agent and what it imports with the Python in `root`."""
     sources: list[tuple[Path, str, int]] = []
     extensions: list[Path] = []

@@ -1,26 +1,20 @@
 """Where assets lie and which are in force: a directory per key, a link `current`, a lock.
 
     ROOT/current            link to the key in force, switched by rename
-    ROOT/<key>/             manifest.json, initrd, demo-image, links to the part's files
+    ROOT/<key>/             manifest.json, packages.json, initrd, demo-image, links to the part
     ROOT/parts/<digest>/    what came from Debian, shared by keys
     ROOT/.tmp-…             a build under way, or what a killed one left
 
-Nothing here decides what is built; see `build`.
+This is the reading side, part of every start, so it imports little; `switch` is the other.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.assets import contents, packages, parts
+from enclos.assets import contents
 from enclos.errors import HostUnfit
 from enclos.wire import codec
 
@@ -29,11 +23,29 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 INITRD: Final = "initrd"
 DEMO_IMAGE: Final = "demo-image"
-_CURRENT: Final = "current"
-_PARTS: Final = "parts"
-_SCRATCH: Final = ".tmp-"
-_LOCK: Final = "lock"
+PACKAGES: Final = "packages.json"
+TOOL_ROOT: Final = "tool-root"
+GUEST_ROOT: Final = "guest-root"
+VMLINUX: Final = "vmlinux"
+BZIMAGE: Final = "bzImage"
+CURRENT: Final = "current"
+PARTS: Final = "parts"
 _HINT: Final = "run: enclos assets build"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One resolved Debian package: its version and the digest of its .deb file."""
+
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """All packages that assets were made from, by name."""
+
+    packages: dict[str, Package]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,6 @@ class Manifest:
     agent_files: tuple[str, ...]
     kernel_release: str
     qemu_version: str
-    packages: dict[str, packages.Package]
     files: dict[str, contents.Record]
 
 
@@ -66,7 +77,6 @@ class Assets:
     agent_version: str
     kernel_release: str
     qemu_version: str
-    packages: dict[str, packages.Package]
     manifest: Manifest
 
 
@@ -79,7 +89,7 @@ def load(data_root: Path) -> Assets:
     """The assets in force; raises `HostUnfit` if there are none that this version can use."""
     place = root(data_root)
     try:
-        raw = (place / _CURRENT / MANIFEST).read_bytes()
+        raw = (place / CURRENT / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise HostUnfit(f"there are no assets in {place}", hint=_HINT) from error
     except OSError as error:
@@ -105,125 +115,27 @@ def describe(place: Path, manifest: Manifest) -> Assets:
     return Assets(
         key=manifest.key,
         path=path,
-        tool_root=part / parts.TOOL_ROOT,
-        guest_root=part / parts.GUEST_ROOT,
-        vmlinux=part / parts.VMLINUX,
-        bzimage=part / parts.BZIMAGE,
+        tool_root=part / TOOL_ROOT,
+        guest_root=part / GUEST_ROOT,
+        vmlinux=part / VMLINUX,
+        bzimage=part / BZIMAGE,
         initrd=path / INITRD,
         demo_image=path / DEMO_IMAGE,
         agent_version=manifest.agent_version,
         kernel_release=manifest.kernel_release,
         qemu_version=manifest.qemu_version,
-        packages=manifest.packages,
         manifest=manifest,
     )
 
 
 def part_directory(place: Path, digest: str) -> Path:
     """Where the part with this digest lies."""
-    return place / _PARTS / digest
+    return place / PARTS / digest
 
 
-def current_identity(place: Path) -> tuple[int, int] | None:
-    """Changes whenever assets are put in force, even if they are the same ones."""
+def packages(assets: Assets) -> dict[str, Package]:
+    """What Debian packages `assets` were made from; raises `HostUnfit` if that is damaged."""
     try:
-        found = (place / _CURRENT).lstat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
-
-
-@contextlib.contextmanager
-def locked(place: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Be the only builder in `place`, which is made if need be; says so when it has to wait."""
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("waiting for another build of the assets")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def scratch(place: Path) -> Iterator[Path]:
-    """A directory for a build under way, removed in the end. Only with the lock held.
-
-    What killed builds left is removed first: nobody else can be building.
-    """
-    for leftover in place.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(leftover, ignore_errors=True)  # its mmdebstrap may still be at work
-    directory = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def install(source: Path, target: Path) -> None:
-    """Move the directory `source` to `target`; what is there goes to where `source` was."""
-    target.parent.mkdir(exist_ok=True)
-    if target.exists():
-        target.rename(source.with_name(f"{source.name}.old"))
-    source.rename(target)
-
-
-def activate(place: Path, manifest: Manifest, working: Path) -> None:
-    """Write the manifest and put its assets in force; `working` is a scratch directory."""
-    (working / MANIFEST).write_bytes(codec.encode(manifest))
-    (working / MANIFEST).rename(place / manifest.key / MANIFEST)
-    for path in (place / manifest.key).rglob("*"):
-        _sync(path)  # what the link leads to must be on the disk before the link is
-    link = working / _CURRENT
-    link.symlink_to(manifest.key)
-    link.rename(place / _CURRENT)
-    _sync(place)
-
-
-def _sync(path: Path) -> None:
-    if path.is_symlink():
-        return  # kept by the directory that holds it
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def prune(place: Path, *, keep: int = 2) -> None:
-    """Remove all but the `keep` newest assets, and parts that neither they nor a jail use."""
-    newest_first = sorted(_keys(place), key=lambda path: -path.stat().st_mtime_ns)
-    in_force = (place / _CURRENT).readlink().name
-    kept = {in_force, *(path.name for path in newest_first[:keep])}
-    for path in newest_first:
-        if path.name not in kept:
-            shutil.rmtree(path)
-    needed = {_part_of(place / key) for key in kept}
-    for part in (place / _PARTS).iterdir():
-        if part.name not in needed and not _is_mounted(part.name):
-            shutil.rmtree(part)
-
-
-def _keys(place: Path) -> Iterator[Path]:
-    for path in place.iterdir():
-        others = path.name == _PARTS or path.name.startswith(_SCRATCH)
-        if path.is_dir() and not path.is_symlink() and not others:
-            yield path
-
-
-def _part_of(directory: Path) -> str:
-    """The part that assets are built on; empty if they are of another version."""
-    try:
-        return codec.decode(Manifest, (directory / MANIFEST).read_bytes()).part
-    except (OSError, codec.CodecError):
-        return ""
-
-
-def _is_mounted(digest: str) -> bool:
-    """Whether any process has something of this part mounted: a jail made from its tool root."""
-    for table in Path("/proc").glob("[0-9]*/mountinfo"):
-        with contextlib.suppress(OSError):
-            if f"{_PARTS}/{digest}/" in table.read_text(errors="replace"):
-                return True
-    return False
+        return codec.decode(Packages, (assets.path / PACKAGES).read_bytes()).packages
+    except (OSError, codec.CodecError) as error:
+        raise HostUnfit(f"cannot read {assets.path / PACKAGES}: {error}", hint=_HINT) from error

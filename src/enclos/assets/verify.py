@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.assets import contents, parts, store
-from enclos.wire import codec
+from enclos.assets import contents, store
 
 
 def quick(assets: store.Assets) -> list[str]:
@@ -18,6 +17,9 @@ def quick(assets: store.Assets) -> list[str]:
 
 def verify(assets: store.Assets) -> list[str]:
     """Names of files that are gone or whose SHA-256 is not the recorded one; reads everything."""
+    from enclos.assets import parts
+    from enclos.wire import codec
+
     place = assets.path.parent
     directory = store.part_directory(place, assets.manifest.part)
     prefix = directory.relative_to(place).as_posix()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from enclos.assets import build, store
+from enclos.assets import build, store, switch
 from enclos.errors import HostUnfit
 from enclos.wire import codec
 
@@ -19,14 +19,14 @@ def quiet(_line: str) -> None:
 
 
 def manifest(key: str, part: str = "p", number: int = store.FORMAT) -> store.Manifest:
-    return store.Manifest(number, key, part, "v", (), "6.1", "10", {}, {})
+    return store.Manifest(number, key, part, "v", (), "6.1", "10", {})
 
 
 def put_in_force(place: Path, one: store.Manifest) -> None:
     (place / one.key).mkdir(parents=True)
     store.part_directory(place, one.part).mkdir(parents=True, exist_ok=True)
-    with store.scratch(place) as working:
-        store.activate(place, one, working)
+    with switch.scratch(place) as working:
+        switch.activate(place, one, working)
     moment = 1_000_000_000 + len(list(place.iterdir()))
     os.utime(place / one.key, (moment, moment))
 
@@ -54,7 +54,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
 def test_the_newest_and_the_one_in_force_stay(tmp_path: Path) -> None:
     for key in "abcd":
         put_in_force(tmp_path / "assets", manifest(key, part=f"part-{key}"))
-    store.prune(tmp_path / "assets", keep=2)
+    switch.prune(tmp_path / "assets", keep=2)
     assert {path.name for path in (tmp_path / "assets").iterdir()} == {"c", "d", "current", "parts"}
     assert {path.name for path in (tmp_path / "assets/parts").iterdir()} == {"part-c", "part-d"}
 
@@ -76,7 +76,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 def test_a_part_in_use_stays(tmp_path: Path, mounted: Path) -> None:
     for key in "abcd":
         put_in_force(tmp_path / "assets", manifest(key, part=f"part-{key}"))
-    store.prune(tmp_path / "assets", keep=2)
+    switch.prune(tmp_path / "assets", keep=2)
     assert mounted.is_dir()
     assert not (tmp_path / "assets/parts/part-b").exists()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from enclos.assets import agent
+from enclos.assets import agent, closure
 from enclos.errors import HostUnfit
 
 FILES = {
@@ -29,18 +29,18 @@ def sources(tmp_path: Path) -> Path:
 
 
 def test_imports_are_followed_inside_functions_too(sources: Path) -> None:
-    found = agent.closure(sources)
+    found = closure.find(sources)
     assert found.files == tuple(sorted(FILES.keys() - {"enclos/log.py"}))
     assert found.imports == ("os.path", "struct")
 
 
 def test_the_agent_must_exist(tmp_path: Path) -> None:
     with pytest.raises(HostUnfit, match=r"enclos\.guest\.main"):
-        agent.closure(tmp_path)
+        closure.find(tmp_path)
 
 
 def test_a_changed_byte_changes_the_version(sources: Path) -> None:
-    files = agent.closure(sources).files
+    files = closure.find(sources).files
     before = agent.version(files, sources)
     assert agent.version(files, sources) == before
     (sources / "enclos/ids.py").write_text("import os.path \n")
@@ -48,10 +48,10 @@ def test_a_changed_byte_changes_the_version(sources: Path) -> None:
 
 
 def test_a_file_outside_the_agent_does_not_count(sources: Path) -> None:
-    files = agent.closure(sources).files
+    files = closure.find(sources).files
     before = agent.version(files, sources)
     (sources / "enclos/log.py").write_text("import syslog\n")
-    assert agent.version(agent.closure(sources).files, sources) == before
+    assert agent.version(closure.find(sources).files, sources) == before
 
 
 def test_moving_bytes_between_files_changes_the_version(sources: Path) -> None:
