@@ -1,0 +1,109 @@
+"""How big the virtual machine has to be for what its containers may use. PURE.
+
+The guest's cgroups carry the exact limits; the machine is made large enough for a container to
+reach them, so that it is the container that runs out of memory and not the guest. Memory comes
+in two parts: what the template was saved with, and blocks plugged after its restore.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from enclos.config.settings import Settings
+from enclos.errors import InvalidRequest
+from enclos.oci.resources import Cpu, Resources
+from enclos.oci.rules_resources import cpu_list
+
+MEMORY_BLOCK_BYTES: Final = 128 << 20
+"""What the guest's kernel takes online at once (x86-64, less than 64 GiB)."""
+OVERHEAD_BYTES: Final = 128 << 20
+"""Kernel, initrd, agent, crun, page tables and buffers of a guest, with room to breathe."""
+PAGE_TABLE_SHARE: Final = 64
+"""A page of 4096 bytes has 64 bytes of `struct page`."""
+DOCKER_LEAST_BYTES: Final = 6 << 20
+_DEFAULT_PERIOD_US: Final = 100_000
+
+
+class Host(Protocol):
+    """The host's facts that a machine's size depends on."""
+
+    @property
+    def cores(self) -> int:
+        """How many CPUs may be used."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """All of the host's memory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePlan:
+    """A machine's size. `notes` say where it is not what was asked for, and why."""
+
+    base_memory_bytes: int
+    hotplug_bytes: int
+    vcpus: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """All of its memory."""
+        return self.base_memory_bytes + self.hotplug_bytes
+
+
+def plan_machine(resources: Resources | None, *, settings: Settings, host: Host) -> MachinePlan:
+    """The machine for a container with these limits."""
+    asked = resources or Resources()
+    limit = asked.memory.limit if asked.memory is not None else None
+    most = settings.max_memory_bytes or host.memory_bytes
+    wanted = with_overhead(limit) if limit and limit > 0 else settings.default_memory_bytes
+    base = settings.base_memory_bytes
+    hotplug = _blocks(wanted - base) if wanted <= most else _whole_blocks(most - base)
+    vcpus, cpu_notes = _vcpus(asked.cpu or Cpu(), settings=settings, host=host)
+    return MachinePlan(base, hotplug, vcpus, (*_memory_notes(limit, most), *cpu_notes))
+
+
+def with_overhead(limit_bytes: int) -> int:
+    """The memory of a machine in which a container can use `limit_bytes`."""
+    return limit_bytes + limit_bytes // PAGE_TABLE_SHARE + OVERHEAD_BYTES
+
+
+def check_docker_minimum(limit_bytes: int) -> None:
+    """Raises `InvalidRequest` for a memory limit that docker would refuse, too; 0 is none."""
+    if 0 < limit_bytes < DOCKER_LEAST_BYTES:
+        raise InvalidRequest(
+            f"memory limit of {limit_bytes} bytes: minimum memory limit allowed is 6MB",
+            hint="give -m 6M or more",
+        )
+
+
+def _blocks(size: int) -> int:
+    """`size` rounded up to whole blocks."""
+    return max(0, -(-size // MEMORY_BLOCK_BYTES) * MEMORY_BLOCK_BYTES)
+
+
+def _whole_blocks(size: int) -> int:
+    """`size` rounded down to whole blocks."""
+    return max(0, size // MEMORY_BLOCK_BYTES * MEMORY_BLOCK_BYTES)
+
+
+def _memory_notes(limit: int | None, most: int) -> tuple[str, ...]:
+    if limit is None or with_overhead(limit) <= most:
+        return ()
+    return (f"memory limit of {limit} bytes: the machine gets no more than {most}",)
+
+
+def _vcpus(cpu: Cpu, *, settings: Settings, host: Host) -> tuple[int, tuple[str, ...]]:
+    """How many, and what to say about it. A cpuset is a bound on what a quota asks for."""
+    quota = cpu.quota if cpu.quota and cpu.quota > 0 else None
+    pinned = len(cpu_list(cpu.cpus)) if cpu.cpus else None
+    by_quota = -(-quota // (cpu.period or _DEFAULT_PERIOD_US)) if quota else None
+    given = [count for count in (by_quota, pinned) if count is not None]
+    wanted = min(given) if given else settings.default_vcpus
+    most = min(settings.max_vcpus or host.cores, host.cores)
+    if wanted <= most:
+        return max(1, wanted), ()
+    return most, (f"{wanted} CPUs: the machine gets no more than {most}",)

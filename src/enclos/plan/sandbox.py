@@ -1,0 +1,93 @@
+"""The whole plan of a create: the machine, the container in it, what the host does. PURE.
+
+It can be printed before anything is done: `enclos-oci plan BUNDLE`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from enclos.config.settings import Settings
+from enclos.oci import codec
+from enclos.oci.types import Hook, Spec
+from enclos.plan.grouping import Group, sandbox_of
+from enclos.plan.guestresources import HostLimits
+from enclos.plan.guestspec import GuestPlan, HostHooks, guest_spec
+from enclos.plan.machine import Host, MachinePlan, plan_machine
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxPlan:
+    """A container and its machine; `machine` is None where the container joins another's."""
+
+    container_id: str
+    group: Group
+    machine: MachinePlan | None
+    container: GuestPlan
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Everything that will not be as it was written."""
+        machine = self.machine.notes if self.machine is not None else ()
+        return (*machine, *self.container.notes)
+
+
+def plan_sandbox(
+    spec: Spec, *, container_id: str, bundle: str, settings: Settings, host: Host
+) -> SandboxPlan:
+    """The plan for a spec that `validate` has passed; raises `InvalidRequest`."""
+    group = sandbox_of(spec.annotations, container_id)
+    resources = spec.linux.resources if spec.linux is not None else None
+    machine = plan_machine(resources, settings=settings, host=host) if group.own else None
+    container = guest_spec(spec, container_id=container_id, bundle=bundle)
+    return SandboxPlan(container_id, group, machine, container)
+
+
+def render(plan: SandboxPlan) -> str:
+    """The plan as indented JSON, the guest's spec as an object in it."""
+    container = plan.container
+    document: dict[str, Any] = {
+        "containerId": plan.container_id,
+        "sandboxId": plan.group.sandbox_id,
+        "machine": _machine(plan.machine),
+        "rootfs": container.rootfs,
+        "sources": [asdict(source) | {"name": source.name} for source in container.sources],
+        "network": container.network,
+        "hostLimits": _limits(container.limits),
+        "hostHooks": _hooks(container.hooks),
+        "notes": list(plan.notes),
+        "guestSpec": json.loads(container.spec_json),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _machine(machine: MachinePlan | None) -> dict[str, Any] | None:
+    if machine is None:
+        return None
+    return {
+        "memoryBytes": machine.memory_bytes,
+        "baseMemoryBytes": machine.base_memory_bytes,
+        "hotplugBytes": machine.hotplug_bytes,
+        "vcpus": machine.vcpus,
+    }
+
+
+def _limits(limits: HostLimits) -> dict[str, Any]:
+    return {
+        "cpus": limits.cpus,
+        "mems": limits.mems,
+        "blockIO": codec.encode(limits.block_io),
+        "unified": dict(limits.unified),
+    }
+
+
+def _hooks(hooks: HostHooks) -> dict[str, list[Any]]:
+    moments: dict[str, tuple[Hook, ...]] = {
+        "prestart": hooks.prestart,
+        "createRuntime": hooks.create_runtime,
+        "poststart": hooks.poststart,
+        "poststop": hooks.poststop,
+    }
+    return {moment: codec.encode(entries) for moment, entries in moments.items() if entries}
