@@ -57,15 +57,12 @@ def _subject(options: argparse.Namespace, scratch: Path) -> Subject:
     if os.geteuid() != 0:
         raise Unavailable("needs root")
     runsc = peers.fetch_runsc(Path(options.peers) / "runsc")
-    return subject.find(
-        enclos=options.enclos, data_root=Path(options.data_root), runsc=runsc, scratch=scratch
-    )
+    return subject.find(enclos=options.enclos, runsc=runsc, scratch=scratch)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
     parser.add_argument("--enclos", default="enclos", help="the program to measure")
-    parser.add_argument("--data-root", default="/var/lib/enclos", help="where its assets are")
     parser.add_argument("--rounds", type=int, help="instead of each group's own number")
     parser.add_argument("--only", default="", help="groups: starts,verbs,memory,streams")
     parser.add_argument("--json", help="file for every value")

@@ -14,8 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from enclos.assets import libraries, store
@@ -26,7 +25,6 @@ from enclos.wire import frames
 from enclos.wire.frames import Frame
 from tests.perf.series import Unavailable
 
-BOARD: Final = Board("tcg", 256 << 20, 16 << 30, 4)
 TIMEOUT_S: Final = 120
 _DATA: Final = ("usr/share/qemu", "usr/share/seabios")
 
@@ -48,20 +46,21 @@ class BareMachine:
     """What the three rows need: assets, and a template made by hand."""
 
     assets: store.Assets
+    board: Board
     ram: int
     state: int
 
     def cold_ms(self) -> float:
         """From the fork of QEMU to the agent's first word."""
         start = time.perf_counter()
-        with memory() as ram, _cold(self.assets, ram) as started:
+        with memory(self.board) as ram, _cold(self, ram) as started:
             wait_event(started.agent, "ready")
             return (time.perf_counter() - start) * 1000
 
     def restore_ms(self) -> float:
         """From the fork of QEMU, the RAM copied, to the agent's answer."""
         start = time.perf_counter()
-        with memory() as ram, _restoring(self.assets, ram, self.state, share="on") as started:
+        with memory(self.board) as ram, _restoring(self, ram, share="on") as started:
             files.copy_sparse(self.ram, ram)
             load(started)
             hello(started.agent)
@@ -70,21 +69,22 @@ class BareMachine:
     def private_ms(self) -> float:
         """The same with the template's RAM mapped privately: the `private` profile's floor."""
         start = time.perf_counter()
-        with _restoring(self.assets, self.ram, self.state, share="off") as started:
+        with _restoring(self, self.ram, share="off") as started:
             load(started)
             hello(started.agent)
             return (time.perf_counter() - start) * 1000
 
 
 @contextmanager
-def prepared(assets: store.Assets) -> Iterator[BareMachine]:
+def prepared(assets: store.Assets, board: Board) -> Iterator[BareMachine]:
     """A template of the bare machine; raises `Unavailable` if QEMU says no."""
-    with memory() as ram, ExitStack() as stack:
+    with memory(board) as ram, ExitStack() as stack:
         state = os.memfd_create("perf-state", os.MFD_CLOEXEC)
         stack.callback(os.close, state)
         writing = _reopened(state, os.O_WRONLY)
         stack.callback(os.close, writing)
-        with _cold(assets, ram, save=writing) as started:
+        machine = BareMachine(assets, board, ram, state)
+        with _cold(machine, ram, save=writing) as started:
             wait_event(started.agent, "ready")
             ask(started.agent, "trim")
             greet(started.monitor)
@@ -92,7 +92,7 @@ def prepared(assets: store.Assets) -> Iterator[BareMachine]:
             migrate(started.monitor, "migrate", "file:/dev/fdset/2")
         reading = _reopened(state, os.O_RDONLY)
         stack.callback(os.close, reading)
-        yield BareMachine(assets, ram, reading)
+        yield replace(machine, state=reading)
 
 
 def _reopened(descriptor: int, mode: int) -> int:
@@ -101,36 +101,37 @@ def _reopened(descriptor: int, mode: int) -> int:
 
 
 @contextmanager
-def memory() -> Iterator[int]:
+def memory(board: Board) -> Iterator[int]:
     """A memory file for the guest's RAM."""
     descriptor = os.memfd_create("perf-ram", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, BOARD.base_memory_bytes)
+    os.ftruncate(descriptor, board.base_memory_bytes)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _cold(assets: store.Assets, ram: int, *, save: int | None = None) -> Opened:
-    return _started(assets, ram, boot=True, state=None, save=save, share="on")
+def _cold(machine: BareMachine, ram: int, *, save: int | None = None) -> Opened:
+    return _started(machine, ram, boot=True, save=save, share="on")
 
 
-def _restoring(assets: store.Assets, ram: int, state: int, *, share: str) -> Opened:
-    os.lseek(state, 0, os.SEEK_SET)
-    return _started(assets, ram, boot=False, state=state, save=None, share=share)
+def _restoring(machine: BareMachine, ram: int, *, share: str) -> Opened:
+    os.lseek(machine.state, 0, os.SEEK_SET)
+    return _started(machine, ram, boot=False, save=None, share=share)
 
 
 @contextmanager
 def _started(
-    assets: store.Assets, ram: int, *, boot: bool, state: int | None, save: int | None, share: str
+    machine: BareMachine, ram: int, *, boot: bool, save: int | None, share: str
 ) -> Iterator[Started]:
+    assets, board = machine.assets, machine.board
     with ExitStack() as stack:
         pairs = [socket.socketpair() for _ in range(3)]
         for end in itertools.chain(*pairs):
             stack.enter_context(end)
         hotplug = os.memfd_create("perf-hotplug", os.MFD_CLOEXEC)
         stack.callback(os.close, hotplug)
-        os.ftruncate(hotplug, BOARD.hotplug_memory_bytes)
+        os.ftruncate(hotplug, board.hotplug_memory_bytes)
         opened = [os.open(path, os.O_RDONLY) for path in (assets.vmlinux, assets.initrd)]
         for descriptor in opened:
             stack.callback(os.close, descriptor)
@@ -140,18 +141,19 @@ def _started(
             console=pairs[2][1].fileno(),
             ram=ram,
             hotplug=hotplug,
-            state=state,
+            state=None if boot else machine.state,
             kernel=opened[0] if boot else None,
             initrd=opened[1] if boot else None,
             save=save,
         )
-        process = _spawn(assets.tool_root, wiring, share=share)
+        process = _spawn(machine, wiring, share=share)
         stack.callback(_end, process)
         yield Started(process, pairs[0][0], pairs[1][0])
 
 
-def _spawn(tool_root: Path, wiring: Wiring, *, share: str) -> subprocess.Popen[bytes]:
-    own = argv.arguments(BOARD, wiring)
+def _spawn(machine: BareMachine, wiring: Wiring, *, share: str) -> subprocess.Popen[bytes]:
+    tool_root = machine.assets.tool_root
+    own = argv.arguments(machine.board, wiring)
     own = [part.replace("share=on", f"share={share}") if "id=ram" in part else part for part in own]
     command = [*libraries.linker_command(tool_root), str(tool_root / argv.PROGRAM.lstrip("/"))]
     for data in _DATA:

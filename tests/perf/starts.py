@@ -37,7 +37,7 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
         ]
         rows += [] if subject.runsc else [Missing("runsc run", "not in bookworm-backports")]
         try:
-            with bare.prepared(subject.assets) as machine:
+            with bare.prepared(subject.assets, subject.board) as machine:
                 rows.append(Row(BARE_COLD, "ms", machine.cold_ms))
                 rows.append(Row(BARE_RESTORE, "ms", machine.restore_ms))
                 rows.append(Row(f"{BARE_RESTORE}, private map", "ms", machine.private_ms))

@@ -7,12 +7,18 @@ import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from enclos.assets import store
+from enclos.config import facts, load
+from enclos.hypervisor.qemu.argv import Board
+from enclos.sandbox import accelerate
+from enclos.sandbox.place import Place
+from enclos.state.store import StateRoot
 from tests.perf import commands
 from tests.perf.series import Unavailable
 
-IMAGE = "enclos/demo"
+IMAGE: Final = "enclos/demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +29,11 @@ class Subject:
     enclos_oci: str
     runsc: str
     assets: store.Assets
+    board: Board
     scratch: Path
 
 
-def find(*, enclos: str, data_root: Path, runsc: str, scratch: Path) -> Subject:
+def find(*, enclos: str, runsc: str, scratch: Path) -> Subject:
     """The programs; `enclos` is a path or a name. Raises `Unavailable` if one is not there."""
     first = shutil.which(enclos)
     if first is None:
@@ -34,7 +41,11 @@ def find(*, enclos: str, data_root: Path, runsc: str, scratch: Path) -> Subject:
     second = Path(first).with_name("enclos-oci")
     if not second.exists():
         raise Unavailable(f"no {second}")
-    return Subject(first, str(second), runsc, store.load(data_root), scratch)
+    settings = load.settings()
+    place = Place(StateRoot(settings.state_root), settings, facts.gather())
+    assets = store.load(settings.data_root)
+    board = place.board(accelerate.choose(settings, place.host, assets))
+    return Subject(first, str(second), runsc, assets, board, scratch)
 
 
 def versions(subject: Subject) -> dict[str, str]:
@@ -43,6 +54,7 @@ def versions(subject: Subject) -> dict[str, str]:
         "host kernel": platform.release(),
         "guest kernel": subject.assets.kernel_release,
         "qemu": subject.assets.qemu_version,
+        "accelerator": subject.board.accelerator,
         "python": platform.python_version(),
         "cpus": str(os.cpu_count()),
         "load before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
