@@ -6,7 +6,7 @@ The names of kinds are the runtime specification's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -113,15 +113,7 @@ def fork_as_init() -> int:
 
     Later children of the parent stay in the parent's own namespace.
     """
-    own = open_namespace(path_of("pid"))
-    try:
-        libc.unshare(libc.CLONE_NEWPID)
-        try:
-            return os.fork()
-        finally:
-            libc.setns(own, libc.CLONE_NEWPID)
-    finally:
-        os.close(own)
+    return _fork_after(lambda: libc.unshare(libc.CLONE_NEWPID))
 
 
 def fork_into_pid(namespace: int) -> int:
@@ -129,15 +121,23 @@ def fork_into_pid(namespace: int) -> int:
 
     Raises `OSError` (`ENOMEM` where the namespace's init has died).
     """
+    return _fork_after(lambda: libc.setns(namespace, libc.CLONE_NEWPID))
+
+
+def _fork_after(choose: Callable[[], None]) -> int:
+    """Fork after `choose` has said where children go, and let later ones be ours again."""
     own = open_namespace(path_of("pid"))
+    pid = -1
     try:
-        libc.setns(namespace, libc.CLONE_NEWPID)
+        choose()
         try:
-            return os.fork()
+            pid = os.fork()
         finally:
-            libc.setns(own, libc.CLONE_NEWPID)
+            if pid != 0:  # the child is inside, from where there is no way back
+                libc.setns(own, libc.CLONE_NEWPID)
     finally:
         os.close(own)
+    return pid
 
 
 def enter_root(new_root: Path) -> None:
