@@ -21,10 +21,12 @@ from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound
 from enclos.linux import libc, mount, mountapi, pid
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
+from enclos.oci.load import dump_spec
 from enclos.oci.types import Spec
-from enclos.plan import guestspec
+from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
-from enclos.sandbox import client, hooks, standin, supervisor
+from enclos.plan.sandbox import SandboxPlan, plan_sandbox
+from enclos.sandbox import client, hooks, reach, standin, supervisor
 from enclos.sandbox.place import Place
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
@@ -77,38 +79,57 @@ def create(place: Place, new: NewContainer) -> Created:
     The caller's process gets a private mount namespace if `mount_root` is given.
     """
     validate.validate(new.spec)
-    guest = guestspec.guest_spec(
-        new.spec, container_id=new.id, bundle=os.fspath(new.bundle)
+    plan = plan_sandbox(
+        new.spec,
+        container_id=new.id,
+        bundle=os.fspath(new.bundle),
+        settings=place.settings,
+        host=place.host,
     )
-    for note in guest.notes:
+    for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
     store.reserve(place.root, new.id)
     with ExitStack() as undo:
         undo.callback(records.remove_container, place.root, new.id)
-        directory = store.reserve_sandbox(place.root, new.id)
-        start = place.plan(new.id, new.spec, directory, use_template=new.template)
-        supervisor.fork(start)
-        connection = client.connect(directory)
-        undo.callback(_await_end, connection)
-        made = _create_in(place, new, guest, connection=connection, undo=undo)
+        reach.keep_spec(place.root, new.id, dump_spec(new.spec))
+        connection = _sandbox(place, new, plan, undo)
+        made = _create_in(place, new, plan, connection=connection, undo=undo)
         undo.pop_all()
     return made
+
+
+def _sandbox(
+    place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitStack
+) -> client.Connection:
+    """A connection to the supervisor of the container's sandbox, which is started if its own."""
+    if plan.machine is None:
+        return client.connect(place.root.sandbox(plan.group.sandbox_id))
+    directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
+    undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
+    hostname = new.spec.hostname or new.id[:12]
+    supervisor.fork(
+        place.plan(plan.machine, directory, hostname=hostname, use_template=new.template)
+    )
+    connection = client.connect(directory)
+    undo.callback(_await_end, connection)
+    return connection
 
 
 def _create_in(
     place: Place,
     new: NewContainer,
-    guest: GuestPlan,
+    plan: SandboxPlan,
     *,
     connection: client.Connection,
     undo: ExitStack,
 ) -> Created:
     """Create in the sandbox behind `connection`."""
+    guest = plan.container
     with ExitStack() as opened:
         root = _root_path(new)
         trees = [_tree(root, opened, recursive=True)]
         trees += [_source_tree(source, opened) for source in guest.sources]
-        record = _record(place, new, root)
+        record = _record(new, root, plan.group.sandbox_id)
         standing = client.open_socket(place.root.sandbox(record.sandbox_id))
         opened.enter_context(standing)
         pid_number = _fork_standin(new, guest, root, standing=standing, opened=opened)
@@ -129,10 +150,10 @@ def _create_in(
     return Created(replace(record, status="created"), connection)
 
 
-def _record(place: Place, new: NewContainer, root: Path) -> ContainerRecord:
+def _record(new: NewContainer, root: Path, sandbox_id: str) -> ContainerRecord:
     return ContainerRecord(
         id=new.id,
-        sandbox_id=new.id,
+        sandbox_id=sandbox_id,
         bundle=os.fspath(new.bundle),
         rootfs=os.fspath(root),
         created=records.now(),
@@ -169,7 +190,7 @@ def _tree(path: Path, opened: ExitStack, *, recursive: bool) -> int:
     return descriptor
 
 
-def _source_tree(source: guestspec.SharedSource, opened: ExitStack) -> int:
+def _source_tree(source: SharedSource, opened: ExitStack) -> int:
     tree = _tree(Path(source.source), opened, recursive=source.recursive)
     if source.readonly:
         mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=source.recursive)

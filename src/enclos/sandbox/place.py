@@ -15,8 +15,7 @@ from enclos.config.settings import Settings
 from enclos.errors import HostUnfit
 from enclos.hypervisor.qemu import template
 from enclos.hypervisor.qemu.argv import Board
-from enclos.oci.types import Spec
-from enclos.plan import machine
+from enclos.plan.machine import MachinePlan
 from enclos.sandbox import accelerate
 from enclos.sandbox.boot import BootPlan
 from enclos.sandbox.supervisor import Start
@@ -57,32 +56,34 @@ class Place:
             extra_command_line=self.settings.kernel_arguments,
         )
 
-    def plan(self, sandbox_id: str, spec: Spec, directory: Path, *, use_template: bool) -> Start:
-        """How a sandbox for a container with `spec` is to be booted."""
+    def plan(
+        self, machine: MachinePlan, directory: Path, *, hostname: str, use_template: bool
+    ) -> Start:
+        """How a sandbox of this size is to be booted; its id is the directory's name.
+
+        May boot a guest to find out whether KVM works, the first time on a host.
+        """
         assets = self.assets()
-        accelerator = accelerate.choose(self.settings, self.host, assets)
-        board = self.board(accelerator)
-        resources = spec.linux.resources if spec.linux else None
-        wanted = machine.plan_machine(resources, settings=self.settings, host=self.host)
+        board = self.board(accelerate.choose(self.settings, self.host, assets))
+        own_tools = self.settings.tool_root
         plan = BootPlan(
-            id=sandbox_id,
+            id=directory.name,
             directory=directory,
-            tool_root=Path(self.settings.tool_root) if self.settings.tool_root
-            else assets.tool_root,
+            tool_root=Path(own_tools) if own_tools else assets.tool_root,
             kernel=assets.vmlinux,
             initrd=assets.initrd,
             agent_version=assets.agent_version,
             board=board,
             template=None,
-            memory_bytes=wanted.memory_bytes,
-            vcpus=wanted.vcpus,
-            hostname=spec.hostname or sandbox_id[:12],
+            memory_bytes=machine.memory_bytes,
+            vcpus=machine.vcpus,
+            hostname=hostname,
             boot_timeout_s=self.settings.boot_timeout_s,
             agent_timeout_s=self.settings.agent_timeout_s,
-        )  # fmt: skip
-        key = template.key_of(board, assets.key, self.host.cpu)
-        wanted_key = key if use_template and self.settings.template else ""
-        return Start(plan, self.root, self.templates, wanted_key)
+        )
+        wanted = use_template and self.settings.template
+        key = template.key_of(board, assets.key, self.host.cpu) if wanted else ""
+        return Start(plan, self.root, self.templates, key)
 
 
 def open_place(settings: Settings, *, root: Path | None = None) -> Place:

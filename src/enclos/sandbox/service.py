@@ -80,6 +80,8 @@ class Client:
 
     def _closed(self, error: EnclosError) -> None:
         self._sandbox.clients.discard(self._link)
+        if not self._sandbox.containers:
+            ending.stop(self._sandbox, "its creator went away before it had a container")
         stand, self._stands = self._stands, None
         if stand is None:
             return

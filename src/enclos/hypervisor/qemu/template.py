@@ -24,6 +24,8 @@ from enclos.hypervisor.qemu.argv import Board
 from enclos.linux import files
 
 FORMAT: Final = 1
+KEPT: Final = 4
+"""Templates kept on disk: the newest; what an older version or another board left is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def commit(work: Path, root: Path, key: str, *, ram: int) -> Template:
     }
     files.write_atomic(work / "manifest.json", json.dumps(manifest).encode(), mode=0o400)
     work.rename(root / key)
+    for old in all_templates(root)[:-KEPT]:
+        remove(old)
     return _read(root / key)
 
 

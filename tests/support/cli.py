@@ -1,0 +1,101 @@
+"""The programs as their users run them: a process, its output, its exit code.
+
+Every test session has a state root of its own; images, assets and templates are kept in a data
+root outside the tree, so that a template is made once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+TREE: Final = Path(__file__).resolve().parents[2]
+TIMEOUT_S: Final = 240
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+    raw: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """`enclos` and `enclos-oci` with the state root and data root of this session."""
+
+    state_root: Path
+    data_root: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the programs' environment is, near enough to a user's."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return {
+            **kept,
+            "PYTHONPATH": os.fspath(TREE / "src"),
+            "ENCLOS_STATE_ROOT": os.fspath(self.state_root),
+            "ENCLOS_DATA_ROOT": os.fspath(self.data_root),
+            "ENCLOS_EMULATION_NOTICE": "false",
+            **self.settings,
+        }
+
+    def command(self, *words: str | Path) -> list[str]:
+        """`enclos WORDS…` as an argument list."""
+        return [sys.executable, "-m", "enclos.cli", *map(os.fspath, words)]
+
+    def oci_command(self, *words: str | Path) -> list[str]:
+        """`enclos-oci WORDS…` as an argument list."""
+        root = os.fspath(self.state_root)
+        return [sys.executable, "-m", "enclos.ocicli", "--root", root, *map(os.fspath, words)]
+
+    def enclos(self, *words: str | Path, stdin: bytes | None = None) -> Answer:
+        """Run `enclos WORDS…` to its end."""
+        return self.run(self.command(*words), stdin=stdin)
+
+    def oci(self, *words: str | Path, stdin: bytes | None = None) -> Answer:
+        """Run `enclos-oci WORDS…` to its end."""
+        return self.run(self.oci_command(*words), stdin=stdin)
+
+    def run(self, command: Sequence[str], *, stdin: bytes | None = None) -> Answer:
+        """Run a command of ours to its end."""
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=self.environment,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Answer(
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+            done.stdout,
+        )
+
+    def ok(self, *words: str | Path, stdin: bytes | None = None) -> str:
+        """Run `enclos WORDS…`, which must succeed; what it printed."""
+        answer = self.enclos(*words, stdin=stdin)
+        assert answer.code == 0, f"enclos {words} ended with {answer.code}: {answer.err}"
+        return answer.out
+
+    def start(self, *words: str | Path) -> subprocess.Popen[bytes]:
+        """`enclos WORDS…` in the background, with pipes."""
+        return subprocess.Popen(
+            self.command(*words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+        )
