@@ -137,9 +137,17 @@ def mismatch(image: str, digest: str, found: str) -> InvalidRequest:
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[tuple[BinaryIO, Digesting]]:
     """The archive in a packed layer, buffered, and the digest of what was read of it."""
-    with path.open("rb") as file, _unpacked(file, path) as raw:
+    with path.open("rb") as file, contextlib.ExitStack() as stack:
+        raw = stack.enter_context(_zstd(path) if _is_zstd(file) else _unpacked(file))
         digesting = Digesting(raw)
         yield cast(BinaryIO, io.BufferedReader(digesting, _BUFFER_BYTES)), digesting
+
+
+@contextlib.contextmanager
+def open_stream(fd: int) -> Iterator[BinaryIO]:
+    """The archive that comes from a descriptor, compressed by gzip, bzip2, xz or not at all."""
+    with open(fd, "rb", closefd=False) as file, _unpacked(file) as raw:
+        yield cast(BinaryIO, io.BufferedReader(Digesting(raw), _BUFFER_BYTES))
 
 
 @contextlib.contextmanager
@@ -156,14 +164,16 @@ def unpack_errors(attempt: str) -> Iterator[None]:
         ) from error
 
 
+def _is_zstd(file: io.BufferedReader) -> bool:
+    magic = file.peek(4)[:4]
+    return magic == _ZSTD or magic in _ZSTD_SKIPPABLE
+
+
 @contextlib.contextmanager
-def _unpacked(file: io.BufferedReader, path: Path) -> Iterator[Raw]:
+def _unpacked(file: io.BufferedReader) -> Iterator[Raw]:
     magic = file.peek(6)[:6]
     if magic[:2] == b"\x1f\x8b":
         yield Inflating(file)
-    elif magic[:4] == _ZSTD or magic[:4] in _ZSTD_SKIPPABLE:
-        with _zstd(path) as raw:
-            yield raw
     elif magic[:3] == b"BZh":
         import bz2
 

@@ -19,7 +19,7 @@ from enclos.linux.inroot import resolve_in_root
 from enclos.storage import nodes
 from enclos.storage.blobs import check_blob, mismatch, open_archive, unpack_errors
 from enclos.storage.disk import disk_errors
-from enclos.storage.extract import extract
+from enclos.storage.extract import Rules, extract
 from enclos.storage.progress import Report
 from enclos.storage.store import Image, ImageStore, Layer, hold
 from enclos.storage.tarstream import TarReader
@@ -103,9 +103,8 @@ def _unpack(task: _Task, partial: Path) -> None:
         _copy_root(root_fd, below)
         with open_archive(task.blob) as (source, digesting), unpack_errors(name):
             reader = TarReader(source, name=name)
-            total = extract(
-                reader, root_fd, name=name, whiteouts=True, like=lambda path: _like(below, path)
-            )
+            rules = Rules(overlay=True, like=lambda path: _like(below, path))
+            total = extract(reader, root_fd, name=name, rules=rules)
             reader.drain()
             found = digesting.digest
     if found != task.layer.diff_id:

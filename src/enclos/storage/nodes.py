@@ -89,7 +89,12 @@ def make_special(
         raise OSError(errno.EINVAL, f"device number {major}:{minor}")
     os.mknod(name, kind | 0o600, os.makedev(major, minor), dir_fd=parent_fd)
     _apply_by_name(parent_fd, name, metadata)
-    os.chmod(by_descriptor(parent_fd, name), metadata.mode)  # no link: just made, and private
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    try:
+        if not stat.S_ISLNK(os.fstat(fd).st_mode):  # a guest may have put a link in its place
+            os.chmod(f"/proc/self/fd/{fd}", metadata.mode)
+    finally:
+        os.close(fd)
 
 
 def apply(fd: int, metadata: Metadata) -> None:

@@ -16,11 +16,12 @@ import pytest
 
 from enclos.errors import InvalidRequest
 from enclos.storage import nodes
-from enclos.storage.extract import OPAQUE, extract
+from enclos.storage.extract import OPAQUE, Rules, extract
 from enclos.storage.tarstream import TarReader
 from tests.support.imagelayouts import archive, directory, member, symlink
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
+LAYER = Rules(overlay=True)
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     assert sorted(os.listdir(tmp := path.parent)) == ["outside", "root"], tmp
 
 
-def unpack(root: Path, data: bytes, *, whiteouts: bool = True) -> int:
+def unpack(root: Path, data: bytes, *, rules: Rules = LAYER) -> int:
     fd = os.open(root, nodes.DIRECTORY_FLAGS)
     try:
         reader = TarReader(io.BytesIO(data), name="layer X")
-        return extract(reader, fd, name="layer X", whiteouts=whiteouts, like=lambda _: None)
+        return extract(reader, fd, name="layer X", rules=rules)
     finally:
         os.close(fd)
 
@@ -139,7 +140,7 @@ def test_whiteouts_become_overlays(root: Path) -> None:
 
 
 def test_whiteouts_are_plain_names_elsewhere(root: Path) -> None:
-    unpack(root, archive((".wh.x", b"1")), whiteouts=False)
+    unpack(root, archive((".wh.x", b"1")), rules=Rules(overlay=False))
     assert (root / ".wh.x").read_bytes() == b"1"
 
 
@@ -256,7 +257,7 @@ def test_impossible_things_name_the_entry(root: Path) -> None:
         member("h", tarfile.LNKTYPE, linkname="missing"),
         directory("/".join(["deep"] * 2000)),
     ):
-        with pytest.raises(InvalidRequest, match="layer X: cannot unpack "):
+        with pytest.raises(InvalidRequest, match="layer X: cannot write "):
             unpack(root, archive(item))
 
 
