@@ -5,6 +5,7 @@
 #   ENCLOS_DEV_CACHE   where the environments are kept, outside the tree (/var/cache/enclos-dev)
 #   ENCLOS_TEST_ARGS   further arguments for pytest, such as "-k name -x"
 #   ENCLOS_TEST_MARKS  a pytest mark expression (default: what is not for the night)
+#   ENCLOS_TEST_DATA_ROOT   where assets and templates are (/var/lib/enclos)
 set -euo pipefail
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -64,9 +65,13 @@ environment() {
     printf '%s\n' "$place"
 }
 
+enclos() { PYTHONPATH=$tree/src "$venv/bin/python" -m enclos.cli "$@" </dev/null; }
+
 build_assets() {
+    [ -z "${ENCLOS_TEST_DATA_ROOT:-}" ] || export ENCLOS_DATA_ROOT=$ENCLOS_TEST_DATA_ROOT
     say "assets"
-    PYTHONPATH=$tree/src "$venv/bin/python" -m enclos.cli assets build </dev/null >&2
+    enclos assets verify >/dev/null 2>&1 || enclos assets build >&2
+    unset ENCLOS_DATA_ROOT
 }
 
 # Two at a time where tests do not look at the whole machine.

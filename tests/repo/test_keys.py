@@ -14,6 +14,8 @@ ENVIRONMENT: Final = "config/load.py"
 STORE: Final = "state/store.py"
 AGENT: Final = frozenset({"guest"})
 """The agent is a program of another machine: it spawns there by itself, below a /run of its own."""
+ABOUT_THE_GUEST: Final = frozenset({"plan/guestspec.py"})
+"""Files whose paths are the guest's."""
 
 SPAWNERS: Final = frozenset(
     "asyncio.create_subprocess_exec asyncio.create_subprocess_shell asyncio.subprocess os.popen "
@@ -63,7 +65,7 @@ def test_roots_are_named_by_the_settings_only() -> None:
     found = [
         tree.at(module, node, node.value)
         for module in tree.modules()
-        if module.room not in {"config", *AGENT}
+        if module.room not in {"config", *AGENT} and module.place not in ABOUT_THE_GUEST
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
