@@ -20,6 +20,11 @@ from enclos.errors import HostUnfit
 
 TABLE: Final = "etc/enclos/modules"
 BOOT: Final = ("virtio_mem", "virtio_blk", "virtio_net", "overlay", "erofs")
+_TRAFFIC_CONTROL: Final = (
+    *("act_bpf", "act_gact", "act_mirred", "act_police"),
+    *("cls_basic", "cls_bpf", "cls_cgroup", "cls_flower", "cls_fw", "cls_matchall", "cls_u32"),
+    *("sch_fq", "sch_htb", "sch_ingress", "sch_netem", "sch_prio", "sch_sfq", "sch_tbf"),
+)
 LATER: Final = (
     "drivers/block/loop.ko",
     "drivers/char/hw_random/virtio-rng.ko",
@@ -40,13 +45,15 @@ LATER: Final = (
     "net/ipv4/netfilter/*.ko",
     "net/ipv6/netfilter/*.ko",
     "net/netfilter/*.ko",
-    "net/sched/act_*.ko",
-    "net/sched/cls_*.ko",
-    "net/sched/sch_*.ko",
+    *(f"net/sched/{name}.ko" for name in _TRAFFIC_CONTROL),
     "net/vmw_vsock/vmw_vsock_virtio_transport.ko",
 )
 """Patterns of paths below `kernel/`: what containers' own networks, firewalls and disks ask for.
 A pattern's `*` stays within one directory."""
+_NEVER: Final = frozenset(
+    ("amanda", "h323", "irc", "netbios_ns", "pptp", "sane", "sip", "snmp", "snmp_basic", "tftp")
+)
+"""Protocols whose trackers nobody misses: each module takes at least a page of every guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,8 @@ def _dependencies(every: Iterable[Module], files: dict[str, str]) -> Iterator[st
 
 def _matches(path: Path) -> bool:
     name = path.with_suffix("")
+    if any(name.stem.endswith(f"_{protocol}") for protocol in _NEVER):
+        return False
     return any(
         len(Path(pattern).parts) == len(name.parts) and fnmatch.fnmatchcase(str(name), pattern)
         for pattern in LATER
