@@ -23,6 +23,8 @@ from enclos.wire.messages import EVENTS, METHODS, STREAM_WINDOW, Failure, Hello
 
 T = TypeVar("T")
 SHARE_TAG = "enclos"
+CPU = "max,-erms,-fsrm,-fsrs,-fzrm"
+"""Emulated, the string instructions that these flags make the kernel use are slow."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Peer:
 
     def event(self, kind: type[T], *, timeout_s: float = 60, **members: object) -> T:
         """The next event of this class with these members."""
+
         def found() -> list[T]:
             return [
                 one for one in self.events
@@ -205,8 +208,10 @@ def booted(
     *,
     share: Path | None = None,
     memory_mb: int = 256,
+    vcpus: int = 1,
     extra: tuple[str, ...] = (),
     options: str = "",
+    cpu: str = CPU,
 ) -> Iterator[Guest]:
     """A guest that has said `ready`; killed at the end."""
     ours, theirs = socket.socketpair()
@@ -219,8 +224,8 @@ def booted(
             "-L", f"{assets.tool_root}/usr/share/qemu",
             "-L", f"{assets.tool_root}/usr/share/seabios",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35,memory-backend=ram", "-accel", "tcg", "-cpu", "max",
-            "-smp", "1,maxcpus=2", "-m", f"{memory_mb}M,maxmem=4G,slots=2",
+            "-machine", "q35,memory-backend=ram", "-accel", "tcg", "-cpu", cpu,
+            "-smp", str(vcpus), "-m", f"{memory_mb}M,maxmem=4G,slots=2",
             "-object", f"memory-backend-memfd,id=ram,size={memory_mb}M,share=on",
             "-chardev", f"file,id=console,path={console}",
             "-device", "isa-serial,chardev=console",
@@ -230,7 +235,7 @@ def booted(
             "-device", "virtserialport,chardev=agent,name=enclos.agent,nr=1",
             *devices, *extra,
             "-kernel", f"{assets.images}/vmlinux", "-initrd", f"{assets.images}/initrd",
-            "-append", f"console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all "
+            "-append", f"console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all maxcpus=1 lpj=10400000 rcupdate.rcu_expedited=1 "
             f"tsc=reliable no_timer_check {options}",
         ]  # fmt: skip
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()])

@@ -21,8 +21,9 @@ class Agent:
     streams: Streams
     reaper: Reaper
     version: str
-    boot_memory_bytes: int
-    containers: dict[str, Container] = field(default_factory=dict)
+    reserved_bytes: int
+    """What the kernel had taken for itself at boot."""
+    containers: dict[str, Container] = field(default_factory=dict[str, Container])
 
     def say(self, event: str, message: object) -> None:
         """Send an event."""

@@ -14,6 +14,7 @@ import struct
 from typing import Final
 
 from enclos.errors import GuestFailed
+from enclos.guest import console
 from enclos.guest.records import CGROUPS, PARENT
 from enclos.linux import libc
 from enclos.wire.messages import PORT_NAME
@@ -131,7 +132,7 @@ def _write(path: str, value: str) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
     except OSError as error:
-        print(f"enclos: cannot write {value} to {path}: {error.strerror}", flush=True)
+        console.say(f"cannot write {value} to {path}: {error.strerror}")
 
 
 def _loopback_up() -> None:

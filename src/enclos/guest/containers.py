@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from typing import Any
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun, processes
+from enclos.guest import complaints, crun, oom, processes
 from enclos.guest.agent import Agent
+from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
 from enclos.guest.stdio import ProcessIo
 from enclos.ids import check_id
@@ -20,16 +19,16 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
     """Make a container whose init waits for `start`."""
     name = check_id(request.id)
     if name in agent.containers:
-        raise Exists(f"container {name!r} exists already in this machine")
-    program = complaints.program_of(_process(request.spec))
+        raise Exists(f"{name!r}: container with given ID already exists")
+    program = _program(request.spec)
     made = Container(name, Process(name, "", ProcessIo(agent.streams, request.stdio)))
     agent.containers[name] = made
     try:
         await _create(agent, made, spec=request.spec, program=program)
     except BaseException:
-        del agent.containers[name]
-        shutil.rmtree(_bundle(name), ignore_errors=True)
+        _forget(agent, made)
         raise
+    oom.watch(agent, made)
     return Started(made.init.pid)
 
 
@@ -37,10 +36,13 @@ async def start(agent: Agent, request: Target) -> Nothing:
     """Let the container's init become its program."""
     owner = container(agent.containers, request.id)
     if owner.init.status is not None:
-        raise WrongState(f"cannot start container {request.id!r}: it has stopped")
+        raise WrongState(f"container {request.id!r}: cannot start a container that has stopped")
+    if owner.started:
+        raise WrongState(f"container {request.id!r}: cannot start an already running container")
+    owner.started = True
     outcome = await crun.run(agent.reaper, ["start", owner.id])
     if outcome.status:
-        raise complaints.translate(outcome.complaint, program="")
+        raise complaints.translate(outcome.complaint, Program("", ""))
     return Nothing()
 
 
@@ -57,11 +59,18 @@ async def delete(agent: Agent, request: Target) -> Nothing:
     outcome = await crun.run(agent.reaper, ["delete", "--force", owner.id])
     if outcome.status:
         raise GuestFailed(f"cannot delete container {owner.id!r}: {outcome.complaint}")
+    _forget(agent, owner)
+    return Nothing()
+
+
+def _forget(agent: Agent, owner: Container) -> None:
+    """Drop the record; another of this id may have come meanwhile."""
+    oom.forget(agent, owner)
     for one in (owner.init, *owner.execs.values()):
         one.io.finish()
-    agent.containers.pop(owner.id, None)
-    shutil.rmtree(_bundle(owner.id), ignore_errors=True)
-    return Nothing()
+    if agent.containers.get(owner.id) is owner:
+        del agent.containers[owner.id]
+        shutil.rmtree(_bundle(owner.id), ignore_errors=True)
 
 
 async def update(agent: Agent, request: Update) -> Nothing:
@@ -77,7 +86,7 @@ async def update(agent: Agent, request: Update) -> Nothing:
     return Nothing()
 
 
-async def _create(agent: Agent, made: Container, *, spec: str, program: str) -> None:
+async def _create(agent: Agent, made: Container, *, spec: str, program: Program) -> None:
     bundle = _bundle(made.id)
     os.makedirs(bundle, mode=0o700)
     with open(f"{bundle}/config.json", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -94,9 +103,8 @@ def _bundle(name: str) -> str:
     return f"{processes.DIRECTORY}/{name}"
 
 
-def _process(spec: str) -> str:
-    try:
-        document: Any = json.loads(spec)
-        return json.dumps(document["process"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidRequest(f"the spec is no spec: {error}") from error
+def _program(spec: str) -> Program:
+    document = complaints.decoded(spec)
+    if not isinstance(document, dict) or "process" not in document:
+        raise InvalidRequest("the spec has no process")
+    return complaints.program_of(document["process"])

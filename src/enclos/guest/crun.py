@@ -1,12 +1,12 @@
 """Runs crun, which makes and enters containers, and says what it complained about.
 
-crun's messages go to a log file as JSON lines, never to the standard streams, which belong
-to the container.
+crun's messages go to a log file, never to the standard streams, which belong to the container.
+As text: what it says after the container has its own root goes to the container's stderr all
+the same, where JSON would look odd.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ async def run(
     _last[0] += 1
     log = f"{_LOG}.{_last[0]}"
     argv = [PROGRAM, "--root", STATE, "--cgroup-manager", "cgroupfs",
-            "--log", log, "--log-format", "json", *arguments]  # fmt: skip
+            "--log", log, "--log-format", "text", *arguments]  # fmt: skip
     moves = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(stdio)]
     pid = os.posix_spawn(PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=())
     status = await reaper.ended(pid)
@@ -45,21 +45,12 @@ async def run(
 
 
 def _complaint(log: str) -> str:
-    """The last error of a log file, which is removed."""
+    """The last line of a log file, which is removed; crun stops at its first error."""
     try:
         with open(log, "rb") as file:
             text = file.read(_LOG_BYTES).decode("utf-8", "replace")
         os.unlink(log)
     except FileNotFoundError:
         return ""
-    lines = [_entry(line) for line in text.splitlines()]
-    errors = [message for level, message in lines if level in {"error", ""}]
-    return errors[-1] if errors else ""
-
-
-def _entry(line: str) -> tuple[str, str]:
-    try:
-        entry = json.loads(line)
-        return str(entry["level"]), str(entry["msg"])
-    except (ValueError, KeyError, TypeError):
-        return "", line
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -7,15 +7,14 @@ strings here: every import is paid for at each cold boot and lies in every templ
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from typing import Final
 
-from enclos.guest import boot, power
+from enclos.guest import boot, console, power
 from enclos.guest.agent import Agent
 from enclos.guest.channel import Channel
-from enclos.guest.devices import memory_total_bytes
+from enclos.guest.devices import reserved_bytes
 from enclos.guest.loop import Loop
 from enclos.guest.reaper import Reaper
 from enclos.guest.service import Service
@@ -31,8 +30,7 @@ def main() -> None:
         boot.prepare()
         _serve()
     except BaseException:  # noqa: BLE001 - the edge of everything: a machine without agent is useless
-        traceback.print_exc()
-        sys.stderr.flush()
+        console.say(traceback.format_exc())
         power.off()
 
 
@@ -42,9 +40,7 @@ def _serve() -> None:
     loop = Loop()
     service = Service()
     channel = Channel(loop, boot.open_port(), service.take)
-    agent = Agent(
-        loop, channel, Streams(loop, channel), Reaper(loop), version, memory_total_bytes()
-    )
+    agent = Agent(loop, channel, Streams(loop, channel), Reaper(loop), version, reserved_bytes())
     service.serve(agent)
     agent.say("ready", Hello(version, os.uname().release, time.monotonic_ns()))
     loop.run()

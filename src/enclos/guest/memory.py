@@ -18,7 +18,7 @@ _SPARE_BYTES: Final = 8 << 20
 _MEMORY: Final = "/proc/meminfo"
 
 
-async def trim(_: Agent, request: Nothing) -> Trimmed:
+async def trim(_agent: Agent, _: Nothing) -> Trimmed:
     """Drop what can be read again and zero what is free."""
     os.sync()
     gc.collect()

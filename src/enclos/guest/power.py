@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Final, NoReturn
 
-from enclos.guest import share
+from enclos.guest import console, share
 from enclos.guest.agent import Agent
 from enclos.linux import libc
 from enclos.wire.messages import Nothing
@@ -15,7 +15,7 @@ _GRACE_S: Final = 0.02
 _BUSYBOX: Final = "/usr/bin/busybox"
 
 
-async def sync(agent: Agent, request: Nothing) -> Nothing:
+async def sync(agent: Agent, _: Nothing) -> Nothing:
     """Write out everything dirty."""
     await flush(agent)
     return Nothing()
@@ -27,7 +27,7 @@ async def flush(agent: Agent) -> None:
     await agent.reaper.ended(pid)
 
 
-async def poweroff(agent: Agent, request: Nothing) -> Nothing:
+async def poweroff(agent: Agent, _: Nothing) -> Nothing:
     """Answer, then switch off."""
     agent.loop.later(_GRACE_S, lambda: _go(agent))
     return Nothing()
@@ -43,7 +43,7 @@ def off() -> NoReturn:
     try:
         os.kill(-1, signal.SIGKILL)
     except ProcessLookupError:
-        print("enclos: nobody left to kill", flush=True)
+        console.say("nobody left to kill")
     os.sync()
     share.unmount()
     while True:

@@ -12,11 +12,12 @@ import time
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun
+from enclos.guest import cgroups, complaints, crun, oom
 from enclos.guest.agent import Agent
+from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container
 from enclos.guest.stdio import ProcessIo
-from enclos.guest.tasks import Promise
+from enclos.guest.tasks import Promise, after
 from enclos.ids import check_id
 from enclos.wire.messages import ExecProcess, Exited, Started
 
@@ -29,13 +30,18 @@ async def execute(agent: Agent, request: ExecProcess) -> Started:
     owner = container(agent.containers, request.id)
     name = check_id(request.exec_id)
     if name in owner.execs or name in owner.pending:
-        raise Exists(f"process {name!r} exists already in container {request.id!r}")
+        raise Exists(
+            f"exec {name!r} in container {request.id!r}: exec with given ID already exists"
+        )
     if owner.init.status is not None:
-        raise WrongState(f"cannot exec in container {request.id!r}: it has stopped")
+        raise WrongState(f"container {request.id!r}: cannot exec in a stopped container")
+    if cgroups.counter(owner.cgroup, "cgroup.events", "frozen"):
+        raise WrongState(f"container {request.id!r}: cannot exec in a paused container")
+    program = complaints.program_of(complaints.decoded(request.process))
     process = Process(request.id, name, ProcessIo(agent.streams, request.stdio))
     owner.pending.add(name)
     try:
-        await _enter(agent, owner, process, specification=request.process)
+        await _enter(agent, owner, process, text=request.process, program=program)
     finally:
         owner.pending.discard(name)
     owner.execs[name] = process
@@ -43,30 +49,34 @@ async def execute(agent: Agent, request: ExecProcess) -> Started:
 
 
 async def _enter(
-    agent: Agent, owner: Container, process: Process, *, specification: str
+    agent: Agent, owner: Container, process: Process, *, text: str, program: Program
 ) -> None:
     stem = f"{DIRECTORY}/{owner.id}/exec.{process.exec_id}"
     with open(f"{stem}.json", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(specification)
+        file.write(text)
     arguments = ["exec", "--process", f"{stem}.json", "--detach", "--pid-file", f"{stem}.pid"]
     try:
         await born(
             agent, process, [*arguments, *process.io.arguments, owner.id], pid_file=f"{stem}.pid",
-            program=complaints.program_of(specification),
+            program=program, inside=owner.init.pid,
         )  # fmt: skip
     finally:
         os.unlink(f"{stem}.json")
 
 
 async def born(
-    agent: Agent, process: Process, arguments: list[str], *, pid_file: str, program: str
-) -> None:
-    """Run crun to make `process`, and watch its life from then on."""
+    agent: Agent, process: Process, arguments: list[str], *,
+    pid_file: str, program: Program, inside: int = 0,
+) -> None:  # fmt: skip
+    """Run crun to make `process`, and watch its life from then on.
+
+    `inside` is a process of the container, if it has one already.
+    """
     agent.reaper.birth()
     try:
         outcome = await crun.run(agent.reaper, arguments, stdio=process.io.descriptors)
         if outcome.status:
-            raise complaints.translate(outcome.complaint, program=program)
+            raise complaints.translate(outcome.complaint, program, pid=inside)
         await process.io.connect()
         process.pid = _read_pid(pid_file)
     except BaseException:
@@ -87,10 +97,15 @@ def _died(agent: Agent, process: Process, status: int) -> None:
     process.status = status
     process.io.died()
     event = Exited(process.container_id, process.exec_id, status, time.time_ns())
-    told: Promise[None] = Promise()
-    told.then(lambda: agent.say("exited", event))
-    agent.loop.later(LINGER_S, lambda: told.keep(None))
-    process.io.drained.then(lambda: told.keep(None))
+    process.told.then(lambda: agent.say("exited", event))
+    agent.loop.later(LINGER_S, lambda: process.told.keep(None))
+    before = [process.io.drained]
+    owner = agent.containers.get(process.container_id)
+    if owner is not None:
+        oom.check(agent, owner)
+        if process is owner.init:  # those that died with it are told before it
+            before += [one.told for one in owner.execs.values() if one.status is not None]
+    after(before, lambda: process.told.keep(None))
 
 
 def _read_pid(path: str) -> int:

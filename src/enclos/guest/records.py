@@ -7,6 +7,7 @@ from typing import Final
 
 from enclos.errors import NotFound
 from enclos.guest.stdio import ProcessIo
+from enclos.guest.tasks import Promise
 
 CGROUPS: Final = "/sys/fs/cgroup"
 PARENT: Final = "enclos"
@@ -22,6 +23,8 @@ class Process:
     io: ProcessIo
     pid: int = 0
     status: int | None = None
+    told: Promise[None] = field(default_factory=Promise[None])
+    """Kept when its end has been said."""
 
 
 @dataclass(slots=True)
@@ -30,8 +33,9 @@ class Container:
 
     id: str
     init: Process
-    execs: dict[str, Process] = field(default_factory=dict)
-    pending: set[str] = field(default_factory=set)
+    execs: dict[str, Process] = field(default_factory=dict[str, Process])
+    pending: set[str] = field(default_factory=set[str])
+    started: bool = False
     oom_kills: int = 0
     oom_descriptor: int = -1
 
@@ -45,7 +49,7 @@ def container(containers: dict[str, Container], container_id: str) -> Container:
     """The container called so; raises `NotFound`."""
     found = containers.get(container_id)
     if found is None or not found.init.pid:
-        raise NotFound(f"no container {container_id[:80]!r} in this machine")
+        raise NotFound(f"{container_id[:80]!r}: container does not exist")
     return found
 
 
@@ -56,5 +60,5 @@ def process(containers: dict[str, Container], container_id: str, exec_id: str) -
         return owner.init
     found = owner.execs.get(exec_id)
     if found is None:
-        raise NotFound(f"no process {exec_id[:80]!r} in container {container_id[:80]!r}")
+        raise NotFound(f"exec {exec_id[:80]!r} of {container_id[:80]!r}: process does not exist")
     return found

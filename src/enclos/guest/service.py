@@ -7,7 +7,6 @@ raises an error of ours; it may answer at once or much later.
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from enclos.errors import EnclosError, GuestFailed, InvalidRequest
 from enclos.guest import (
+    console,
     containers,
     devices,
     identity,
@@ -120,9 +120,8 @@ def _reply(number: int, answer: Promise[bytes]) -> tuple[int, int, bytes]:
     except EnclosError as error:
         return frames.ERROR, number, codec.encode(_failure(error))
     except Exception as error:  # noqa: BLE001 - the edge of a request: told to the host, and here
-        traceback.print_exception(error)
-        sys.stderr.flush()
         lines = "".join(traceback.format_exception(error))
+        console.say(lines)
         unknown = GuestFailed(f"the agent failed: {error!r}", detail=lines)
         return frames.ERROR, number, codec.encode(_failure(unknown))
 

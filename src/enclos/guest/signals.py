@@ -10,10 +10,10 @@ import signal
 import time
 from typing import Final
 
-from enclos.errors import InvalidRequest, NotFound, TimedOut
+from enclos.errors import InvalidRequest, NotFound, TimedOut, WrongState
 from enclos.guest import cgroups, power
 from enclos.guest.agent import Agent
-from enclos.guest.records import Process, container, process
+from enclos.guest.records import Container, Process, container, process
 from enclos.wire.messages import Nothing, Resize, Signal, Target
 
 _POLL_S: Final = 0.002
@@ -40,7 +40,7 @@ async def resize(agent: Agent, request: Resize) -> Nothing:
 
 async def pause(agent: Agent, request: Target) -> Nothing:
     """Write out what is dirty, then freeze the container."""
-    owner = container(agent.containers, request.id)
+    owner = _running(agent, request)
     await power.flush(agent)
     await _freeze(agent, owner.cgroup, "1")
     return Nothing()
@@ -48,13 +48,21 @@ async def pause(agent: Agent, request: Target) -> Nothing:
 
 async def resume(agent: Agent, request: Target) -> Nothing:
     """Thaw the container."""
-    await _freeze(agent, container(agent.containers, request.id).cgroup, "0")
+    await _freeze(agent, _running(agent, request).cgroup, "0")
     return Nothing()
+
+
+def _running(agent: Agent, request: Target) -> Container:
+    owner = container(agent.containers, request.id)
+    if owner.init.status is not None:
+        raise WrongState(f"container {request.id!r}: container not running")
+    return owner
 
 
 def _send_one(one: Process, number: int) -> None:
     if one.status is not None:
-        raise NotFound(f"cannot signal pid {one.pid}: process already finished")
+        gone = "process already finished" if one.exec_id else "container not running"
+        raise NotFound(f"cannot signal {one.exec_id or one.container_id!r}: {gone}")
     os.kill(one.pid, number)
 
 
@@ -70,8 +78,6 @@ def _send_all(cgroup: str, number: int) -> None:
 
 
 async def _freeze(agent: Agent, cgroup: str, state: str) -> None:
-    if not os.path.exists(f"{cgroup}/cgroup.freeze"):
-        raise NotFound("cannot freeze the container: its cgroup is gone")
     cgroups.write(cgroup, "cgroup.freeze", state)
     limit = time.monotonic() + _FREEZE_TIMEOUT_S
     while cgroups.counter(cgroup, "cgroup.events", "frozen") != int(state):

@@ -11,7 +11,7 @@ from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.guest.streams import Input, Output, Streams
-from enclos.guest.tasks import Promise
+from enclos.guest.tasks import Promise, after
 from enclos.guest.terminal import ConsoleSocket, Terminal
 from enclos.wire.messages import Stdio
 
@@ -31,7 +31,8 @@ class ProcessIo:
         self._console = ConsoleSocket(streams.loop) if stdio.terminal else None
         self.descriptors: Final = self._null() if stdio.terminal else self._pipes()
         self.drained: Final[Promise[None]] = Promise()
-        self._await_outputs()
+        """Kept when all output has been sent."""
+        after([output.ended for output in self._outputs], lambda: self.drained.keep(None))
 
     @property
     def arguments(self) -> list[str]:
@@ -78,8 +79,9 @@ class ProcessIo:
         self.died()
 
     def _null(self) -> tuple[int, int, int]:
-        self._children.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
-        return (self._children[0],) * 3
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._children.append(null)
+        return null, null, null
 
     def _pipes(self) -> tuple[int, int, int]:
         null = self._null()[0]
@@ -98,15 +100,6 @@ class ProcessIo:
         for descriptor in self._children:
             os.close(descriptor)
         self._children.clear()
-
-    def _await_outputs(self) -> None:
-        def check() -> None:
-            if all(output.ended.done for output in self._outputs):
-                self.drained.keep(None)
-
-        check()
-        for output in self._outputs:
-            output.ended.then(check)
 
 
 def _outputs(stdio: Stdio) -> list[int]:

@@ -6,7 +6,7 @@ A `Promise` is a value that comes later; `await promise` suspends until it is ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -56,6 +56,23 @@ class Promise(Generic[T]):
         callbacks, self._then = self._then, []
         for callback in callbacks:
             callback()
+
+
+def after(promises: Iterable[Promise[Any]], callback: Callable[[], None]) -> None:
+    """Call `callback` once all `promises` are settled, now if they are."""
+    waiting = [promise for promise in promises if not promise.done]
+    left = len(waiting)
+
+    def settled() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            callback()
+
+    for promise in waiting:
+        promise.then(settled)
+    if not waiting:
+        callback()
 
 
 def start(task: Coroutine[Any, Any, T]) -> Promise[T]:

@@ -70,9 +70,7 @@ class Terminal:
 
     def __init__(self, master: int, rows: int, *, columns: int) -> None:
         self._master = master
-        self._slave = fcntl.ioctl(
-            master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-        )
+        self._slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         if rows and columns:
             self.resize(rows, columns)
 
