@@ -124,8 +124,9 @@ def _cgroups(scope: Scope) -> Iterator[str]:
 
 
 def _links(_scope: Scope) -> Iterator[str]:
-    """All links: their names are short and say little."""
-    yield from os.listdir("/sys/class/net")
+    """All links of this network namespace: their names are short and say little."""
+    lines = Path("/proc/thread-self/net/dev").read_text(encoding="utf-8").splitlines()
+    yield from (line.partition(":")[0].strip() for line in lines if ":" in line)
 
 
 def _network_namespaces(_scope: Scope) -> Iterator[str]:
