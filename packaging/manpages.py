@@ -11,7 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from enclos.cli import grammar as ours
+    from enclos.ocicli import grammar as runcs
+
+    Flag: TypeAlias = ours.Flag | runcs.Flag
+    Verb: TypeAlias = ours.Verb | runcs.Verb
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = ROOT / "docs" / "man"
@@ -50,40 +57,41 @@ def _verbs_of_enclos() -> Iterator[str]:
     from enclos.cli.table import GLOBAL, VERBS
 
     yield ".SS Options before the command"
-    yield from _options((flag.spelling.strip(), flag.help, flag.choices) for flag in GLOBAL)
+    yield from _options(GLOBAL)
     for verb in VERBS:
-        options = [(flag.spelling.strip(), flag.help, flag.choices) for flag in verb.flags]
-        yield from _verb(verb.usage, verb.summary, verb.about, options)
+        yield from _verb(verb)
         for example in verb.examples:
             yield from (".PP", ".EX", escape(example), ".EE")
 
 
 def _verbs_of_enclos_oci() -> Iterator[str]:
-    from enclos.ocicli.table import VERBS
+    from enclos.ocicli.table import GLOBAL, VERBS
 
+    yield ".SS Options before the command"
+    yield from _options(flag for flag in GLOBAL if not flag.ignored)
     for verb in VERBS:
-        options = [(flag.spelling.strip(), flag.help, ()) for flag in verb.flags]
-        yield from _verb(verb.usage, verb.summary, "", options)
+        yield from _verb(verb)
+        if verb.refused:
+            yield escape(_sentence(f"Refused: {verb.refused}"))
 
 
-def _verb(
-    usage: str, summary: str, about: str, options: Iterable[tuple[str, str, tuple[str, ...]]]
-) -> Iterator[str]:
-    yield f".SS {escape(usage)}"
-    yield escape(_sentence(summary))
-    if about:
+def _verb(verb: Verb) -> Iterator[str]:
+    yield f".SS {escape(verb.usage)}"
+    yield escape(_sentence(verb.summary))
+    if verb.about:
         yield ".PP"
-        yield from (escape(line) or ".PP" for line in about.strip().splitlines())
-    yield from _options(options)
+        yield from (escape(line) or ".PP" for line in verb.about.strip().splitlines())
+    yield from _options(verb.flags)
 
 
-def _options(options: Iterable[tuple[str, str, tuple[str, ...]]]) -> Iterator[str]:
-    for spelling, text, choices in options:
+def _options(flags: Iterable[Flag]) -> Iterator[str]:
+    for flag in flags:
+        refused = getattr(flag, "refused", "")
         yield ".TP"
-        yield f".B {escape(spelling)}"
-        yield escape(_sentence(text))
-        if choices:
-            yield escape(f"One of {', '.join(choices)}.")
+        yield f".B {escape(flag.spelling.strip())}"
+        yield escape(_sentence(f"Refused: {refused}" if refused else flag.help))
+        if flag.choices:
+            yield escape(f"One of {', '.join(flag.choices)}.")
 
 
 def _settings() -> Iterator[str]:
@@ -105,7 +113,8 @@ def _written(value: object) -> str:
 
 
 def _sentence(text: str) -> str:
-    whole = text[:1].upper() + text[1:]
+    first = text.split(" ", 1)[0]
+    whole = text if "." in first else text[:1].upper() + text[1:]
     return whole if whole.endswith((".", ":", ")")) else f"{whole}."
 
 

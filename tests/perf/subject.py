@@ -30,6 +30,7 @@ class Subject:
     runsc: str
     assets: store.Assets
     board: Board
+    state_root: Path
     scratch: Path
 
 
@@ -45,7 +46,7 @@ def find(*, enclos: str, runsc: str, scratch: Path) -> Subject:
     place = Place(StateRoot(settings.state_root), settings, facts.gather())
     assets = store.load(settings.data_root)
     board = place.board(accelerate.choose(settings, place.host, assets))
-    return Subject(first, str(second), runsc, assets, board, scratch)
+    return Subject(first, str(second), runsc, assets, board, settings.state_root, scratch)
 
 
 def versions(subject: Subject) -> dict[str, str]:

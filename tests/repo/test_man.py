@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
-from enclos.ocicli.table import VERBS as OCI_VERBS
 
 from enclos.cli.table import VERBS as ENCLOS_VERBS
 from enclos.config.settings import rows
+from enclos.ocicli.table import VERBS as OCI_VERBS
 from tests.repo import tree
 
 
@@ -33,13 +35,17 @@ def test_pages_are_what_the_tables_say(generator: ModuleType) -> None:
     assert not stale, "run: python3 packaging/manpages.py"
 
 
-def test_every_verb_and_flag_is_there(generator: ModuleType) -> None:
-    for name, verbs in (("enclos.1", ENCLOS_VERBS), ("enclos-oci.8", OCI_VERBS)):
-        text = (tree.ROOT / "docs" / "man" / name).read_text()
-        for verb in verbs:
-            assert generator.escape(verb.usage) in text
-            for flag in verb.flags:
-                assert generator.escape(flag.spelling.strip()) in text
+@pytest.mark.parametrize(
+    ("name", "verbs"), [("enclos.1", ENCLOS_VERBS), ("enclos-oci.8", OCI_VERBS)]
+)
+def test_every_verb_and_flag_is_there(
+    generator: ModuleType, name: str, verbs: Sequence[Any]
+) -> None:
+    text = (tree.ROOT / "docs" / "man" / name).read_text()
+    for verb in verbs:
+        assert generator.escape(verb.usage) in text
+        for flag in verb.flags:
+            assert generator.escape(flag.spelling.strip()) in text
 
 
 def test_every_setting_is_there(generator: ModuleType) -> None:
