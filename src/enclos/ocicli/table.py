@@ -1,0 +1,131 @@
+"""The table of verbs, runc's and crun's together: parser, help and manual page read it.
+
+Flags that mean nothing to a runtime whose containers are virtual machines are taken and
+ignored, because engines send them; what would mean something and is not there is refused.
+"""
+
+from __future__ import annotations
+
+from enclos.ocicli.grammar import Flag, Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+HELP: Final = Flag("help", "show this help", short="h")
+
+GLOBAL: Final = (
+    Flag("root", "where containers are written down", meta="DIR"),
+    Flag("log", "append messages to FILE", meta="FILE"),
+    Flag("log-format", "form of the messages: text or json", meta="FORMAT",
+         choices=("text", "json")),
+    Flag("debug", "more messages"),
+    Flag("systemd-cgroup", "linux.cgroupsPath has the form slice:prefix:name"),
+    Flag("cgroup-manager", "ignored: cgroups are looked after without systemd", meta="NAME",
+         choices=("cgroupfs", "systemd", "disabled"), ignored=True),
+    Flag("rootless", "ignored: true, false or auto", meta="WHEN", ignored=True),
+    Flag("criu", "ignored: path of criu", meta="PATH", ignored=True),
+    HELP,
+    Flag("version", "show the version", short="v"),
+)  # fmt: skip
+
+_NO_PIDFD: Final = "no engine needs it: use --pid-file"
+_NO_LABEL: Final = "the guest has no policy of the host's"
+_NO_CHECKPOINTS: Final = "this runtime makes no checkpoints"
+
+_BUNDLE: Final = Flag("bundle", "directory with config.json, by default the current one",
+                      short="b", meta="DIR")  # fmt: skip
+_CONSOLE: Final = Flag("console-socket", "unix socket that is sent the terminal", meta="PATH")
+_PID_FILE: Final = Flag("pid-file", "write the pid to this file", meta="FILE")
+_PRESERVE: Final = Flag("preserve-fds", "pass N more file descriptors on", meta="N")
+_PIDFD: Final = Flag("pidfd-socket", "unix socket that is sent a pidfd", meta="PATH",
+                     refused=_NO_PIDFD)  # fmt: skip
+_DETACH: Final = Flag("detach", "do not wait for its end", short="d")
+_IGNORED: Final = (
+    Flag("no-pivot", "ignored: the guest always pivots", ignored=True),
+    Flag("no-new-keyring", "ignored: the guest makes a keyring", ignored=True),
+    Flag("no-subreaper", "ignored", ignored=True),
+)
+_CREATE: Final = (
+    _BUNDLE,
+    Flag("config", "use this file instead of the bundle's config.json", short="f", meta="FILE"),
+    _CONSOLE,
+    _PID_FILE,
+    _PRESERVE,
+    _PIDFD,
+    *_IGNORED,
+)
+_EXEC: Final = (
+    Flag("process", "file with the process, as process in config.json", short="p", meta="FILE"),
+    _CONSOLE,
+    _PID_FILE,
+    _DETACH,
+    Flag("tty", "give it a terminal", short="t"),
+    Flag("cwd", "working directory in the container", meta="DIR"),
+    Flag("env", "set a variable; may be given several times", short="e", meta="NAME=VALUE"),
+    Flag("user", "user and group by number", short="u", meta="UID[:GID]"),
+    Flag("additional-gids", "one more group; may be given several times", short="g", meta="GID"),
+    Flag("cap", "add a capability; may be given several times", short="c", meta="NAME"),
+    Flag("no-new-privs", "it cannot gain privileges"),
+    Flag("ignore-paused", "wait for a paused container instead of failing"),
+    _PRESERVE,
+    _PIDFD,
+    Flag("cgroup", "cgroup below the container's", meta="PATH",
+         refused="the guest puts every process into the container's cgroup"),
+    Flag("process-label", "SELinux label", meta="LABEL", refused=_NO_LABEL),
+    Flag("apparmor", "AppArmor profile", meta="PROFILE", refused=_NO_LABEL),
+    *_IGNORED,
+)  # fmt: skip
+_FORMAT: Final = Flag("format", "table or json", short="f", meta="FORMAT",
+                      choices=("table", "json"))  # fmt: skip
+
+VERBS: Final = (
+    Verb("create", "make a container and its virtual machine", "ID", least=1, most=1,
+         flags=_CREATE,
+         about="The container's program does not run before `start`. A program, directory or "
+               "user that does not exist is found out here."),
+    Verb("start", "run the program of a created container", "ID", least=1, most=1),
+    Verb("state", "print what a container is, as JSON", "ID", least=1, most=1),
+    Verb("kill", "send a signal to a container's first process", "ID [SIGNAL]", least=1, most=2,
+         flags=(Flag("all", "to all of its processes", short="a"),),
+         about="SIGNAL is a number or a name such as KILL, SIGKILL or RTMIN+3, by default TERM. "
+               "0 sends nothing and fails if there is nobody to send to."),
+    Verb("delete", "remove a container that has stopped", "ID", least=1, most=1,
+         flags=(Flag("force", "kill it first; no error if there is none", short="f"),
+                Flag("regex", "ID is a pattern", refused="delete containers one by one")),
+         about="What is left of its virtual machine goes with it, also after a crash."),
+    Verb("run", "create, start, wait and delete in one", "ID", least=1, most=1,
+         flags=(*_CREATE, _DETACH, Flag("keep", "do not delete it when it has ended")),
+         about="The exit status is the program's; 128+N if signal N ended it; 1 if there was "
+               "an error before."),
+    Verb("exec", "run one more process in a running container", "ID [COMMAND [ARG…]]", least=1,
+         most=None, stops=True, flags=_EXEC,
+         about="Without --detach, the exit status is the process's, or 128+N for signal N."),
+    Verb("list", "list containers", flags=(
+         _FORMAT, Flag("quiet", "print ids only", short="q"))),
+    Verb("ps", "list a container's processes", "ID [PS-OPTION…]", least=1, most=None, stops=True,
+         flags=(_FORMAT,),
+         about="The table shows the guest's processes; JSON is the list of the pids that stand "
+               "for them on the host."),
+    Verb("pause", "stop all processes of a container for a while", "ID", least=1, most=1),
+    Verb("resume", "let a paused container's processes go on", "ID", least=1, most=1),
+    Verb("spec", "write a config.json to begin with",
+         flags=(Flag("bundle", "directory to write it to, by default the current one",
+                     short="b", meta="DIR"),
+                Flag("rootless", "one for a user without privileges"))),
+    Verb("features", "print what this runtime can do, as JSON"),
+    Verb("plan", "print what `create` would do, as JSON, and do nothing", "[BUNDLE]", most=1),
+    Verb("update", "change a container's limits (refused)", "ID", least=1, most=1,
+         refused="limits cannot be changed after the container has been created"),
+    Verb("events", "print a container's statistics (refused)", "ID", least=1, most=1,
+         refused="statistics are read from the container's cgroup on the host"),
+    Verb("checkpoint", "save a container (refused)", "ID", least=1, most=1,
+         refused=_NO_CHECKPOINTS),
+    Verb("restore", "restore a saved container (refused)", "ID", least=1, most=1,
+         refused=_NO_CHECKPOINTS),
+)  # fmt: skip
+
+
+def find(name: str) -> Verb | None:
+    """The verb called so."""
+    return next((verb for verb in VERBS if verb.name == name), None)
