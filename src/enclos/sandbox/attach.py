@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enclos.errors import Lost, NotFound, WrongState
 from enclos.sandbox import reach
 from enclos.sandbox.client import Connection
 from enclos.state.store import StateRoot
@@ -27,3 +28,13 @@ def attach(
 def resize(connection: Connection, container_id: str, *, rows: int, columns: int) -> None:
     """Tell the container's terminal its size."""
     connection.call("resize", m.Resize(container_id, rows, columns), m.Nothing)
+
+
+def resize_container(root: StateRoot, container_id: str, *, rows: int, columns: int) -> None:
+    """The same on a connection of its own; a container that has just ended is no error."""
+    try:
+        _, connection = reach.living(root, container_id)
+        resize(connection, container_id, rows=rows, columns=columns)
+    except (NotFound, WrongState, Lost):
+        return
+    connection.close()

@@ -22,6 +22,15 @@ def render(root: str, container_id: str) -> bytes:
 
     Raises `InvalidRequest`, `NotFound` and, for a damaged file, `Unclean`.
     """
+    living, _ = look(root, container_id)
+    return living
+
+
+def look(root: str, container_id: str) -> tuple[bytes, str]:
+    """The state as `render` gives it, and the sandbox's id, empty if nothing of it runs.
+
+    Raises as `render` does.
+    """
     if not container_id or container_id.strip(_LETTERS) or container_id in {".", ".."}:
         raise InvalidRequest(
             f"invalid container id {container_id[:80]!r}",
@@ -30,14 +39,17 @@ def render(root: str, container_id: str) -> bytes:
     path = f"{root}/containers/{container_id}/{STATE_FILE}"
     try:
         header, living, dead = _read(path).split(SEPARATOR.encode())
-        pid, start, supervisor, supervisor_start = map(int, header.split())
+        *numbers, sandbox = header.split(b" ")
+        pid, start, supervisor, supervisor_start = map(int, numbers)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"container {container_id}: container does not exist") from None
     except ValueError:
         raise Unclean(f"the state file {path} is damaged", hint="delete with --force") from None
     alive = not pid or start_time(pid) == start
     owned = not supervisor or start_time(supervisor) == supervisor_start
-    return living if alive and owned else dead
+    if not alive or not owned:
+        return dead, ""
+    return living, sandbox.decode() if pid or supervisor else ""
 
 
 def _read(path: str) -> bytes:

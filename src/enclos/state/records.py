@@ -265,7 +265,7 @@ def render(record: ContainerRecord, supervisor: ProcessRef) -> bytes:
     checked = record.status not in {"creating", "stopped"}
     owner = supervisor.pid or _NOBODY
     refs = (record.pid, record.pid_start, owner, supervisor.start) if checked else (0, 0, 0, 0)
-    header = " ".join(str(number) for number in refs)
+    header = " ".join([*map(str, refs), record.sandbox_id])
     answers = [
         json.dumps(oci_state(record, status=status), indent=2, ensure_ascii=False) + "\n"
         for status in (record.status, "stopped")

@@ -1,0 +1,38 @@
+"""`kill`: one request to the supervisor, with next to no imports."""
+
+from __future__ import annotations
+
+from enclos.errors import EnclosError, WrongState
+from enclos.ocicli import quick, where
+from enclos.ocicli.parse import Invocation
+from enclos.oci import signals
+from enclos.state import fast
+from enclos.wire import frames
+
+
+def run(call: Invocation) -> int:
+    """See the table."""
+    name = call.arguments[0]
+    number = signals.parse(call.arguments[1] if len(call.arguments) > 1 else "TERM")
+    root = where.root_text(call)
+    _, sandbox = fast.look(root, name)
+    everyone = "true" if call.flags.on("all") else "false"
+    body = f'{{"id":"{name}","number":{number},"exec_id":"","everyone":{everyone}}}'
+    answer = quick.request(f"{root}/sandboxes/{sandbox}", "signal", body) if sandbox else None
+    if answer is None:
+        if call.flags.on("all"):
+            return 0  # runc: killing all of a stopped container is no error
+        raise WrongState(f"container {name}: container not running")
+    if answer[0] == frames.ERROR:
+        raise _error(answer[1])
+    return 0
+
+
+def _error(body: bytes) -> EnclosError:
+    """The supervisor's error; what follows has time for imports."""
+    from enclos import errors
+    from enclos.wire import codec
+    from enclos.wire.messages import Failure
+
+    told = codec.decode(Failure, body)
+    return errors.by_name(told.kind)(told.message, hint=told.hint, detail=told.detail)

@@ -1,0 +1,57 @@
+"""`enclos-oci`: reads the command line, runs the verb's module, tells errors as engines expect.
+
+Imports next to nothing itself; each verb's module imports what it needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from enclos.errors import EnclosError
+from enclos.ocicli import parse, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
+FAILED: Final = 1
+"""runc's exit code for its own errors."""
+
+
+def main() -> NoReturn:
+    """Run the program on `sys.argv` and end with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int:
+    """Do what the command line says; the exit code."""
+    try:
+        call = parse.parse(words)
+        if call.help:
+            return _help(call)
+        if call.verb is None:
+            return _version()
+        code: int = import_module(call.verb.module).run(call)
+        return code
+    except EnclosError as error:
+        where = parse.partial_globals(words)
+        report.report(
+            error, log=where.text("log"), log_format=where.text("log-format", "text")
+        )
+        return FAILED
+
+
+def _help(call: parse.Invocation) -> int:
+    from enclos.ocicli import help as pages
+
+    text = pages.overview() if call.verb is None else pages.of_verb(call.verb)
+    sys.stdout.write(text)
+    return 0
+
+
+def _version() -> int:
+    from enclos.ocicli import version
+
+    sys.stdout.write(version.text())
+    return 0

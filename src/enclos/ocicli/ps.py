@@ -1,0 +1,40 @@
+"""`ps`: the guest's processes as a table; as JSON the pids that stand for them on the host."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from enclos.errors import InvalidRequest
+from enclos.ocicli import where
+from enclos.ocicli.parse import Invocation
+from enclos.sandbox import ask, reach
+from enclos.state import records
+from enclos.wire.messages import Process
+
+_TICKS_PER_SECOND = 100
+
+
+def run(call: Invocation) -> int:
+    """See the table."""
+    root, name = where.root(call), call.arguments[0]
+    if call.flags.text("format") == "json":
+        record, _ = reach.living(root, name)
+        stand_ins = [record.process, *(one.process for one in records.all_execs(root, name))]
+        sys.stdout.write(json.dumps([one.pid for one in stand_ins if one.alive()]) + "\n")
+        return 0
+    if call.arguments[1:] not in ((), ("-ef",)):
+        raise InvalidRequest(
+            f"ps option {call.arguments[1][:80]!r} is not supported",
+            hint="the guest's table has the columns of ps -ef only",
+        )
+    rows = ask.processes(root, name).rows
+    sys.stdout.write("UID          PID    PPID  S TIME     CMD\n")
+    sys.stdout.write("".join(_line(row) for row in rows))
+    return 0
+
+
+def _line(row: Process) -> str:
+    seconds = row.cpu_ticks // _TICKS_PER_SECOND
+    time = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{row.uid:<8} {row.pid:>7} {row.parent:>7}  {row.state} {time} {row.command}\n"
