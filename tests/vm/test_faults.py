@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from enclos.linux import pid
-from enclos.state import records
+from enclos.state import ledger, records
 from enclos.state.store import StateRoot
 from tests.support.cli import Programs
 
@@ -38,10 +38,10 @@ def pid_of(programs: Programs, container_id: str, victim: str) -> int:
     root = StateRoot(programs.state_root)
     if victim == "stand-in":
         return records.load_container(root, container_id).pid
-    sandbox = records.load_sandbox(root, container_id)
     if victim == "supervisor":
-        return sandbox.supervisor_pid
-    return next(child.pid for child in sandbox.children if child.name == victim)
+        return records.load_sandbox(root, container_id).supervisor_pid
+    held = ledger.of_sandbox(root.sandbox(container_id)).entries()
+    return next(int(entry.fields["pid"]) for entry in held if entry.fields["name"] == victim)
 
 
 def wait_status(programs: Programs, container_id: str, status: str) -> dict[str, object]:

@@ -20,6 +20,8 @@ from enclos.hypervisor.qemu.argv import SHARE_TAG, Board
 from enclos.hypervisor.qemu.process import Qemu, Sources
 from enclos.hypervisor.qemu.template import Template
 from enclos.linux import files, jail, libc
+from enclos.sandbox import release
+from enclos.state import ledger
 from enclos.tools import virtiofsd
 from enclos.tools.virtiofsd import Virtiofsd
 
@@ -102,6 +104,9 @@ def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
     qemu = stack.enter_context(
         process.started(plan.board, sources, ram=ram, share=share.connection)
     )
+    held = ledger.of_sandbox(plan.directory)
+    release.record_process(held, "virtiofsd", share.pid)
+    release.record_process(held, "qemu", qemu.pid)
     phases.mark("spawned")
     if plan.template is not None:
         _fill(ram, plan.template)

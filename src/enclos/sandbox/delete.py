@@ -6,9 +6,7 @@ Everything needed is in the records: a supervisor that is gone, however it went,
 from __future__ import annotations
 
 from enclos.errors import EnclosError, Lost, NotFound, TimedOut, Unclean, WrongState
-from enclos.linux import pidfd
-from enclos.linux.pid import ProcessRef
-from enclos.sandbox import hooks, reach
+from enclos.sandbox import hooks, reach, release
 from enclos.sandbox.client import Connection
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -29,6 +27,12 @@ def delete(root: StateRoot, container_id: str, *, force: bool = False) -> None:
     except NotFound:
         _delete_abandoned(root, container_id)
         return
+    except Unclean:
+        if not force:
+            raise
+        release.sandbox(root, container_id)
+        records.remove_container(root, container_id)
+        return
     if status not in {"stopped", "created"} and not force:
         raise WrongState(
             f"cannot delete container {container_id} that is not stopped: {status}",
@@ -44,7 +48,7 @@ def _delete_abandoned(root: StateRoot, container_id: str) -> None:
     """Free an id whose creator died before it wrote a record."""
     if not records.is_abandoned(root, container_id):
         raise NotFound(f"container {container_id}: container does not exist")
-    release_sandbox(root, container_id)
+    release.sandbox(root, container_id)
     records.remove_container(root, container_id)
 
 
@@ -52,11 +56,11 @@ def _end(root: StateRoot, record: ContainerRecord, status: str) -> None:
     """Have the supervisor let go of the container, or do it in its place."""
     if status != "stopped":
         _ask_supervisor(root, record)
-    _end_process(record.process)
+    release.end_process(record.process)
     for exec_record in records.all_execs(root, record.id):
-        _end_process(exec_record.process)
+        release.end_process(exec_record.process)
     if record.sandbox_id == record.id:
-        release_sandbox(root, record.sandbox_id)
+        release.sandbox(root, record.sandbox_id)
 
 
 def _ask_supervisor(root: StateRoot, record: ContainerRecord) -> None:
@@ -76,24 +80,3 @@ def _wait_gone(connection: Connection) -> None:
             connection.receive(timeout_s=END_TIMEOUT_S)
     except (Lost, TimedOut):
         return
-
-
-def _end_process(process: ProcessRef) -> None:
-    if process.pid and process.alive() and pidfd.kill_all([process]):
-        raise Unclean(f"process {process.pid} does not end", hint="see its state in /proc")
-
-
-def release_sandbox(root: StateRoot, sandbox_id: str) -> None:
-    """End a sandbox's processes and remove its directory; gone already is done.
-
-    Its helpers die with the supervisor, its mounts with the supervisor's mount namespace.
-    """
-    try:
-        sandbox = records.load_sandbox(root, sandbox_id)
-    except NotFound:
-        sandbox = None
-    if sandbox is not None:
-        _end_process(sandbox.supervisor)
-        for child in sandbox.children:
-            _end_process(ProcessRef(child.pid, child.start))
-    records.remove_sandbox(root, sandbox_id)

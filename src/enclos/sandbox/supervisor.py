@@ -121,13 +121,9 @@ def _run(start: Start, listener: socket.socket) -> None:
         asyncio.run(_live(sandbox, start, stack, listener=listener))
 
 
-def _write_record(root: StateRoot, plan: BootPlan, launched: Launched | None = None) -> None:
-    """Note who supervises what, so that others can tell and clean up."""
+def _write_record(root: StateRoot, plan: BootPlan) -> None:
+    """Note who supervises what, so that others can tell."""
     me = os.getpid()
-    children: tuple[records.Child, ...] = ()
-    if launched is not None:
-        pids = (("qemu", launched.qemu.pid), ("virtiofsd", launched.share.pid))
-        children = tuple(records.Child(name, own, pid.start_time(own)) for name, own in pids)
     records.save_sandbox(
         root,
         records.SandboxRecord(
@@ -140,7 +136,6 @@ def _write_record(root: StateRoot, plan: BootPlan, launched: Launched | None = N
             vcpus=plan.vcpus,
             memory_bytes=plan.memory_bytes,
             kernel="",
-            children=children,
         ),
     )
 
@@ -197,7 +192,6 @@ async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
         plan = sandbox.plan = replace(plan, template=found)
         phases.mark("template made")
         sandbox.launched = boot.launch(plan, stack, phases)
-    _write_record(start.root, plan, sandbox.launched)
     watch.children(sandbox)
     sandbox.machine = await boot.attach(sandbox.launched, plan, phases)
 

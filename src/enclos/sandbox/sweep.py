@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from enclos.errors import EnclosError, NotFound
-from enclos.sandbox import delete, reach
+from enclos.sandbox import reach, release
 from enclos.sandbox.wait import KILLED_STATUS
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
@@ -33,7 +33,7 @@ def _sweep_container(root: StateRoot, container_id: str) -> list[str]:
     except NotFound:
         if not records.is_abandoned(root, container_id):
             return []
-        delete.release_sandbox(root, container_id)
+        release.sandbox(root, container_id)
         records.remove_container(root, container_id)
         return [f"freed the id {container_id}: its creator died"]
     except EnclosError as error:
@@ -47,7 +47,7 @@ def _sweep_container(root: StateRoot, container_id: str) -> list[str]:
 def mark_lost(root: StateRoot, record: ContainerRecord) -> None:
     """Write down that a container ended with its supervisor, and release what is left."""
     if record.sandbox_id == record.id:
-        delete.release_sandbox(root, record.sandbox_id)
+        release.sandbox(root, record.sandbox_id)
     records.save_container(
         root,
         replace(
@@ -70,5 +70,5 @@ def _sweep_sandbox(root: StateRoot, sandbox_id: str) -> list[str]:
         supervisor = None
     if supervisor is not None and supervisor.alive():
         return []
-    delete.release_sandbox(root, sandbox_id)
+    release.sandbox(root, sandbox_id)
     return [f"released the sandbox {sandbox_id}"]

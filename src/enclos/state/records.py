@@ -63,15 +63,6 @@ class ContainerRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """A helper process of a sandbox: `qemu`, `virtiofsd`, …"""
-
-    name: str
-    pid: int
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
 class SandboxRecord:
     """A sandbox: its supervisor, its machine, its containers in order of creation."""
 
@@ -85,7 +76,6 @@ class SandboxRecord:
     memory_bytes: int
     kernel: str
     containers: tuple[str, ...] = ()
-    children: tuple[Child, ...] = ()
     format: int = FORMAT
 
     @property

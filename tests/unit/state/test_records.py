@@ -13,7 +13,7 @@ from enclos.errors import InvalidRequest, NotFound, Unclean
 from enclos.linux import pid
 from enclos.linux.pid import ProcessRef
 from enclos.state import fast, records, store
-from enclos.state.records import Child, ContainerRecord, ExecRecord, SandboxRecord
+from enclos.state.records import ContainerRecord, ExecRecord, SandboxRecord
 from enclos.state.store import StateRoot
 
 ME = pid.this_process()
@@ -52,7 +52,6 @@ def sandbox(supervisor: ProcessRef = ME) -> SandboxRecord:
         memory_bytes=1 << 28,
         kernel="6.12",
         containers=("c1",),
-        children=(Child("qemu", 1, 2),),
     )
 
 

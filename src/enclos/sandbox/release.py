@@ -1,0 +1,53 @@
+"""Release what a sandbox holds on the host, by its ledger and records alone.
+
+The supervisor records what it takes (`record_process`); its own orderly end removes the whole
+directory. After a crash the same ledger tells anybody what may still be there. Mounts need no
+entry: they end with the supervisor's mount namespace.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from enclos.errors import NotFound, Unclean
+from enclos.linux import pid, pidfd
+from enclos.linux.pid import ProcessRef
+from enclos.state import ledger, records
+from enclos.state.ledger import Fields, Ledger, Release
+from enclos.state.store import StateRoot
+
+
+def record_process(held: Ledger, name: str, number: int) -> None:
+    """Note a helper process, which would only outlive its supervisor if the kernel erred."""
+    held.record("process", name=name, pid=number, start=pid.start_time(number))
+
+
+def end_process(process: ProcessRef) -> None:
+    """Kill a process if it is still the one that was noted; raises `Unclean` if it stays."""
+    if process.pid and process.alive() and pidfd.kill_all([process]):
+        raise Unclean(f"process {process.pid} does not end", hint="see its state in /proc")
+
+
+def sandbox(root: StateRoot, sandbox_id: str) -> None:
+    """End a sandbox's processes and remove its directory; gone already is done."""
+    supervisor = _supervisor(root, sandbox_id)
+    if supervisor is not None:
+        end_process(supervisor)
+    ledger.of_sandbox(root.sandbox(sandbox_id)).replay(RELEASES)
+    records.remove_sandbox(root, sandbox_id)
+
+
+def _supervisor(root: StateRoot, sandbox_id: str) -> ProcessRef | None:
+    """The supervisor; None if it died before it wrote its record, or that is damaged."""
+    try:
+        return records.load_sandbox(root, sandbox_id).supervisor
+    except (NotFound, Unclean):
+        return None
+
+
+def _end_noted(fields: Fields) -> None:
+    end_process(ProcessRef(int(fields["pid"]), int(fields["start"])))
+
+
+RELEASES: Final[dict[str, Release]] = {"process": _end_noted}
+"""How each kind of entry is undone."""
