@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enclos.errors import InvalidRequest
+from enclos.oci.load import load_spec
+from enclos.oci.types import Hook
+from enclos.oci.validate import validate
+from enclos.plan.guestmounts import BOOT_ID
+from enclos.plan.guestspec import GuestPlan, guest_spec
+from tests.support import specs
+
+
+def plan(document: Any, **options: Any) -> GuestPlan:
+    spec = load_spec(json.dumps(document))
+    validate(spec)
+    return guest_spec(spec, container_id="c1", bundle="/b", **options)
+
+
+def guest(document: Any, **options: Any) -> Any:
+    return json.loads(plan(document, **options).spec_json)
+
+
+def changed(path: str, value: Any) -> Any:
+    return specs.put(specs.runc(), path, value)
+
+
+def test_the_root_is_in_the_share() -> None:
+    found = plan(specs.runc())
+    assert json.loads(found.spec_json)["root"] == {
+        "path": "/run/share/c1/rootfs",
+        "readonly": True,
+    }
+    assert found.rootfs == "/b/rootfs"
+    assert plan(changed("root.path", "/abs/./r")).rootfs == "/abs/r"
+    assert guest(specs.runc(), share="/s")["root"]["path"] == "/s/c1/rootfs"
+
+
+def test_the_guest_understands_the_plan() -> None:
+    for document in (specs.minimal(), specs.runc(), specs.podman()):
+        validate(load_spec(plan(document).spec_json))
+
+
+def test_binds_come_from_the_share_in_their_order() -> None:
+    found = plan(specs.podman())
+    binds = [
+        m for m in json.loads(found.spec_json)["mounts"] if m["source"].startswith("/run/share")
+    ]
+    assert [m["source"] for m in binds] == [f"/run/share/c1/m{n}" for n in range(4)]
+    assert [m["destination"] for m in binds] == [s.destination for s in found.sources]
+    assert binds[3]["options"] == ["rbind", "rprivate", "ro"]
+    last = found.sources[3]
+    assert (last.source, last.recursive, last.readonly) == ("/srv/data", True, True)
+    assert (found.sources[0].recursive, found.sources[0].readonly) == (False, False)
+    assert last.name == "m3"
+
+
+@pytest.mark.parametrize(
+    ("options", "readonly"),
+    [
+        (["bind", "ro"], (True, False)),
+        (["bind", "ro", "rw"], (False, False)),
+        (["rbind", "rro"], (True, True)),
+        (["bind"], (False, False)),
+    ],
+)
+def test_the_last_word_on_writing_counts(options: list[str], readonly: tuple[bool, bool]) -> None:
+    mount = {"destination": "/a", "source": "/h", "options": options}
+    source = plan(specs.put(specs.minimal(), "mounts", [mount])).sources[0]
+    assert (source.readonly, source.recursive_readonly) == readonly
+
+
+def test_sources_are_relative_to_the_bundle() -> None:
+    mount = {"destination": "a", "type": "bind", "source": "../vol"}
+    found = plan(specs.put(specs.minimal(), "mounts", [mount]))
+    assert found.sources[0].source == "/vol"
+    assert json.loads(found.spec_json)["mounts"] == [
+        {"destination": "/a", "type": "bind", "source": "/run/share/c1/m0", "options": ["bind"]}
+    ]
+
+
+@pytest.mark.parametrize("source", ["/sys", "/dev/fuse", "/dev/../proc/sys", "/sys/fs/cgroup/"])
+def test_the_kernels_trees_are_the_guests(source: str) -> None:
+    mount = {"destination": "/a", "source": source, "options": ["rbind"]}
+    found = plan(specs.put(specs.minimal(), "mounts", [mount]))
+    assert not found.sources
+    assert any("the guest's own" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("source", ["/proc/1/root/x", "/proc/self/fd/3", "/system", "/devel"])
+def test_what_only_looks_like_them_is_the_hosts(source: str) -> None:
+    mount = {"destination": "/a", "source": source, "options": ["rbind"]}
+    assert plan(specs.put(specs.minimal(), "mounts", [mount])).sources[0].source == source
+
+
+def test_every_procfs_shows_the_clones_boot_id() -> None:
+    found = guest(specs.runc())
+    assert found["mounts"][-1]["destination"] == BOOT_ID
+    assert found["mounts"][-1]["source"] == "/run/enclos/boot_id"
+    assert "ro" in found["mounts"][-1]["options"]
+    assert found["linux"]["readonlyPaths"][-1] == BOOT_ID
+
+
+def test_without_procfs_there_is_no_boot_id() -> None:
+    found = guest(changed("mounts", []))
+    assert "mounts" not in found
+    assert BOOT_ID not in found["linux"]["readonlyPaths"]
+
+
+def test_namespaces() -> None:
+    document = changed(
+        "linux.namespaces",
+        [
+            {"type": "network", "path": "/run/netns/n"},
+            {"type": "mount"},
+            {"type": "uts"},
+            {"type": "ipc", "path": "/proc/1/ns/ipc"},
+            {"type": "pid", "path": "/proc/1/ns/pid"},
+        ],
+    )
+    found = plan(document, joins={"ipc": "/proc/7/ns/ipc", "pid": ""})
+    assert json.loads(found.spec_json)["linux"]["namespaces"] == [
+        {"type": "network"}, {"type": "mount"}, {"type": "uts"},
+        {"type": "ipc", "path": "/proc/7/ns/ipc"}, {"type": "pid"}, {"type": "cgroup"},
+    ]  # fmt: skip
+    assert found.network == "/run/netns/n"
+
+
+def test_a_strangers_namespace_cannot_be_joined() -> None:
+    document = changed("linux.namespaces", [*specs.runc()["linux"]["namespaces"][1:],
+                                            {"type": "pid", "path": "/proc/9/ns/pid"}])  # fmt: skip
+    with pytest.raises(InvalidRequest, match="/proc/9/ns/pid is no namespace of a container in"):
+        plan(document)
+
+
+def test_missing_namespaces_are_the_guests() -> None:
+    found = plan(specs.minimal())
+    assert json.loads(found.spec_json)["linux"]["namespaces"] == [
+        {"type": "mount"}, {"type": "cgroup"}
+    ]  # fmt: skip
+    assert found.network is None
+    assert len([note for note in found.notes if "the guest's own is used" in note]) == 4
+
+
+def test_user_namespaces_keep_their_mappings() -> None:
+    mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    document = changed("linux.namespaces", [*specs.runc()["linux"]["namespaces"], {"type": "user"}])
+    document["linux"] |= {"uidMappings": mapping, "gidMappings": mapping}
+    found = guest(document)["linux"]
+    assert found["uidMappings"] == found["gidMappings"] == mapping
+
+
+def test_limits_are_divided() -> None:
+    found = plan(specs.podman())
+    resources = json.loads(found.spec_json)["linux"]["resources"]
+    assert resources["memory"] == {"limit": 536870912, "swap": 1073741824}
+    assert resources["cpu"] == {"quota": 150000, "period": 100000}
+    assert resources["pids"] == {"limit": 2048}
+    assert "blockIO" not in resources
+    assert found.limits.cpus == "0-1"
+    assert found.limits.block_io is not None
+    assert found.limits.block_io.weight == 500
+    assert json.loads(found.spec_json)["linux"]["cgroupsPath"] == "/enclos/c1"
+
+
+def test_unified_limits_are_divided_by_controller() -> None:
+    unified = {"memory.high": "1", "io.max": "8:0 rbps=1", "cpuset.cpus": "0"}
+    found = plan(changed("linux.resources.unified", unified))
+    assert json.loads(found.spec_json)["linux"]["resources"]["unified"] == {"memory.high": "1"}
+    assert found.limits.unified == {"io.max": "8:0 rbps=1", "cpuset.cpus": "0"}
+
+
+def test_zero_and_negative_limits_mean_none() -> None:
+    resources = {
+        "memory": {"limit": 0, "swap": 0, "reservation": 0},
+        "cpu": {"quota": 0, "period": 0, "shares": 1},
+        "pids": {"limit": -5},
+    }
+    found = guest(changed("linux.resources", resources))["linux"]["resources"]
+    assert found == {"memory": {}, "cpu": {"quota": -1, "shares": 2}, "pids": {"limit": -1}}
+
+
+def test_what_cgroup_v2_lacks_is_dropped_with_a_note() -> None:
+    memory = {"limit": 1 << 30, "kernel": 1, "kernelTCP": 1, "swappiness": 60,
+              "disableOOMKiller": True, "useHierarchy": True}  # fmt: skip
+    found = plan(changed("linux.resources.memory", memory))
+    assert json.loads(found.spec_json)["linux"]["resources"]["memory"] == {"limit": 1 << 30}
+    assert len([note for note in found.notes if "cgroup v2" in note]) == 4
+
+
+def test_the_hosts_labels_are_dropped_with_a_note() -> None:
+    document = changed("process.apparmorProfile", "docker-default")
+    document["process"] |= {"selinuxLabel": "a:b:c", "execCPUAffinity": {"initial": "0"}}
+    document["linux"]["mountLabel"] = "a:b:c"
+    found = plan(document)
+    text = found.spec_json
+    assert not [word for word in ("apparmor", "selinux", "Affinity", "mountLabel") if word in text]
+    assert len([note for note in found.notes if "dropped" in note]) == 4
+
+
+def test_what_the_guest_does_itself_is_kept() -> None:
+    document = changed("process.oomScoreAdj", 7)
+    document["linux"] |= {
+        "rootfsPropagation": "rslave",
+        "sysctl": {"net.core.somaxconn": "9"},
+        "personality": {"domain": "LINUX32"},
+    }
+    document["newer"] = {"x": 1}
+    document["annotations"] = {"a": "b", "run.oci.handler": "krun"}
+    found = guest(document)
+    assert found["process"]["oomScoreAdj"] == 7
+    assert found["process"]["rlimits"] == document["process"]["rlimits"]
+    assert found["linux"]["rootfsPropagation"] == "rslave"
+    assert found["linux"]["sysctl"] == {"net.core.somaxconn": "9"}
+    assert found["linux"]["personality"]["domain"] == "LINUX32"
+    assert found["hostname"] == document["hostname"]
+    assert found["newer"] == {"x": 1}
+    assert found["annotations"] == {"a": "b"}
+
+
+def test_hooks_are_divided() -> None:
+    kinds = "prestart createRuntime createContainer startContainer poststart poststop".split()
+    document = changed("hooks", {kind: [{"path": f"/bin/{kind}"}] for kind in kinds})
+    document["hooks"]["createContainer"].append({"path": "/b/rootfs/bin/sh"})
+    found = plan(document)
+    assert json.loads(found.spec_json)["hooks"] == {
+        "createContainer": [
+            {"path": "/bin/createContainer"},
+            {"path": "/run/share/c1/rootfs/bin/sh"},
+        ],
+        "startContainer": [{"path": "/bin/startContainer"}],
+    }
+    assert found.hooks.prestart == (Hook("/bin/prestart"),)
+    assert found.hooks.create_runtime == (Hook("/bin/createRuntime"),)
+    assert found.hooks.poststart == (Hook("/bin/poststart"),)
+    assert found.hooks.poststop == (Hook("/bin/poststop"),)
+
+
+FUSE = {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}
+DISK = {"path": "/dev/sda", "type": "b", "major": 8, "minor": 0}
+
+
+def test_devices_the_guest_has_are_kept() -> None:
+    document = changed("linux.devices", [FUSE])
+    assert guest(document)["linux"]["devices"] == [FUSE]
+
+
+def test_a_device_of_the_host_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match=r"/dev/sda \(b 8:0\) is a device of the host"):
+        plan(changed("linux.devices", [FUSE, DISK]))
+
+
+def test_a_privileged_container_does_without_the_hosts() -> None:
+    document = changed("linux.devices", [DISK, FUSE])
+    document["linux"]["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
+    found = plan(document)
+    assert json.loads(found.spec_json)["linux"]["devices"] == [FUSE]
+    assert "linux.devices: left out, the host's own: /dev/sda" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        ("linux.intelRdt", {"closID": "a"}, "linux.intelRdt"),
+        ("linux.netDevices", {"eth0": {"name": "a"}}, "linux.netDevices"),
+        ("linux.memoryPolicy", {"mode": "MPOL_BIND"}, "linux.memoryPolicy"),
+        ("linux.resources.rdma", {"a": {"hcaHandles": 1}}, "RDMA"),
+        ("linux.resources.network", {"classID": 1}, "packet classes"),
+        ("linux.resources.cpu", {"realtimeRuntime": 1}, "realtime"),
+        ("linux.seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/s"}, "listenerPath"),
+        ("linux.seccomp", {"defaultAction": "SCMP_ACT_NOTIFY"}, "SCMP_ACT_NOTIFY"),
+        ("mounts", [{"destination": "/a", "type": "ext4", "source": "/dev/sda"}], "'ext4' cannot"),
+        ("mounts", [{"destination": "/a", "source": "/b", "options": ["bind", "idmap"]}], "owners"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_name(path: str, value: Any, found: str) -> None:
+    with pytest.raises(InvalidRequest, match=found) as caught:
+        plan(changed(path, value))
+    assert caught.value.hint
+
+
+PATHS = st.sampled_from(
+    "process.args process.env process.user process.rlimits root.path mounts mounts.0 "
+    "mounts.3.options hooks hostname annotations linux.namespaces linux.resources.memory linux.resources.cpu "
+    "linux.resources.devices linux.devices linux.seccomp linux.sysctl linux.uidMappings".split()
+)
+LEAVES = (
+    st.none() | st.integers(-3, 3) | st.sampled_from(["", "/", "a", "bind", "1.0.0", "CAP_KILL"])
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["type", "path", "limit", "source", "destination"]), inner
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.tuples(PATHS, VALUES), min_size=1, max_size=3))
+def test_planning_is_total(changes: list[tuple[str, Any]]) -> None:
+    document = specs.podman()
+    for path, value in changes:
+        try:
+            document = specs.put(document, path, value)
+        except (AttributeError, IndexError, TypeError, KeyError):
+            continue
+    try:
+        found = plan(document)
+    except InvalidRequest:
+        return
+    assert json.loads(found.spec_json)["root"]["path"] == "/run/share/c1/rootfs"
