@@ -23,6 +23,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
         pytest.skip("assets are missing: make test builds them, or: enclos assets build")
     state_root = tmp_path_factory.mktemp("state")
     programs = Programs(state_root, data_root)
+    for name in ("containers", "sandboxes"):
+        (state_root / name).mkdir(mode=0o700)
     programs.ok("run", "--rm", "enclos/demo", "true")
     return programs
 
