@@ -286,8 +286,9 @@ def test_what_cannot_be_honoured_is_refused_by_name(path: str, value: Any, found
 
 PATHS = st.sampled_from(
     "process.args process.env process.user process.rlimits root.path mounts mounts.0 "
-    "mounts.3.options hooks hostname annotations linux.namespaces linux.resources.memory linux.resources.cpu "
-    "linux.resources.devices linux.devices linux.seccomp linux.sysctl linux.uidMappings".split()
+    "mounts.3.options hooks hostname annotations linux.namespaces linux.resources.memory "
+    "linux.resources.cpu linux.resources.devices linux.devices linux.seccomp linux.sysctl "
+    "linux.uidMappings".split()
 )
 LEAVES = (
     st.none() | st.integers(-3, 3) | st.sampled_from(["", "/", "a", "bind", "1.0.0", "CAP_KILL"])
