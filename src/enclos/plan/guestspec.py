@@ -18,8 +18,10 @@ from enclos.oci.resources import Resources
 from enclos.oci.seccomp import Seccomp
 from enclos.oci.types import Hook, Hooks, Mount, Process, Root, Spec
 from enclos.plan import guestdevices, guestmounts, guestprocess, guestresources
-from enclos.plan.guestmounts import SharedSource
-from enclos.plan.guestresources import HostLimits
+from enclos.plan.guestdevices import GuestDevices
+from enclos.plan.guestmounts import GuestMounts, SharedSource
+from enclos.plan.guestprocess import GuestProcess
+from enclos.plan.guestresources import DividedLimits, HostLimits
 from enclos.wire.messages import SHARE_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
@@ -72,42 +74,67 @@ def guest_spec(
     empty for a new one. Only a network namespace may be missing in it: it is attached, not
     joined.
     """
-    directory = f"{share}/{container_id}"
-    root = spec.root or Root()
     linux = spec.linux or Linux()
-    rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
-    process = guestprocess.translate(spec.process or Process())
-    mounts = guestmounts.translate(spec.mounts, bundle=bundle, share=directory, boot_id=boot_id)
-    limits = guestresources.divide(linux.resources or Resources())
-    devices = guestdevices.choose(linux.devices, linux.resources)
     _refuse_impossible(linux)
-    guest_linux = replace(
-        linux,
+    directory = f"{share}/{container_id}"
+    parts = _Parts(
+        process=guestprocess.translate(spec.process or Process()),
+        mounts=guestmounts.translate(spec.mounts, bundle=bundle, share=directory, boot_id=boot_id),
+        limits=guestresources.divide(linux.resources or Resources()),
+        devices=guestdevices.choose(linux.devices, linux.resources),
         namespaces=_namespaces(linux.namespaces, joins or {}),
-        resources=limits.guest,
-        devices=devices.devices,
-        cgroups_path=f"{CGROUP_PARENT}/{container_id}",
-        readonly_paths=_readonly_paths(linux.readonly_paths, mounts.mounts),
-        mount_label="",
     )
+    root = spec.root or Root()
+    rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
+    network = linux.namespace("network")
     guest = replace(
         spec,
-        process=process.process,
+        process=parts.process.process,
         root=replace(root, path=f"{directory}/rootfs"),
-        mounts=mounts.mounts,
+        mounts=parts.mounts.mounts,
         hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
         annotations=_annotations(spec.annotations),
-        linux=guest_linux,
+        linux=_guest_linux(linux, parts, container_id),
     )
-    network = linux.namespace("network")
     return GuestPlan(
         spec_json=dump_spec(guest),
         rootfs=rootfs,
-        sources=mounts.sources,
+        sources=parts.mounts.sources,
         hooks=_host_hooks(spec.hooks),
-        limits=limits.host,
+        limits=parts.limits.host,
         network=network.path if network is not None else None,
-        notes=(*_linux_notes(linux), *process.notes, *mounts.notes, *limits.notes, *devices.notes),
+        notes=(*_linux_notes(linux), *parts.notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What became of the parts of a spec."""
+
+    process: GuestProcess
+    mounts: GuestMounts
+    limits: DividedLimits
+    devices: GuestDevices
+    namespaces: tuple[Namespace, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(
+            note
+            for part in (self.process, self.mounts, self.limits, self.devices)
+            for note in part.notes
+        )
+
+
+def _guest_linux(linux: Linux, parts: _Parts, container_id: str) -> Linux:
+    return replace(
+        linux,
+        namespaces=parts.namespaces,
+        resources=parts.limits.guest,
+        devices=parts.devices.devices,
+        cgroups_path=f"{CGROUP_PARENT}/{container_id}",
+        readonly_paths=_readonly_paths(linux.readonly_paths, parts.mounts.mounts),
+        mount_label="",
     )
 
 
