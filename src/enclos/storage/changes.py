@@ -15,7 +15,7 @@ from typing import Final
 
 from enclos.linux import libc
 from enclos.storage.disk import disk_errors
-from enclos.storage.extract import OPAQUE
+from enclos.storage.merged import is_opaque, is_whiteout, look
 from enclos.storage.nodes import DIRECTORY_FLAGS
 from enclos.storage.rootfs import LayeredRoot
 
@@ -83,7 +83,7 @@ def _compare(
             child = _child(fd, pair, name=name, found=found, ignored=ignored)
             if child is not None:
                 inside.append(child)
-        if pair.below and _is_opaque(f"/proc/self/fd/{fd}"):
+        if pair.below and is_opaque(f"/proc/self/fd/{fd}"):
             for name in _names_below(pair.below) - set(names):
                 found[f"/{_join(pair.path, name)}"] = Kind.DELETED
     finally:
@@ -99,9 +99,9 @@ def _child(
         status = os.stat(name, dir_fd=fd, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    old, below = _look_below(pair.below, name)
+    old, below = look(pair.below, name)
     shown = f"/{path}"
-    if _is_whiteout(status):
+    if is_whiteout(status):
         if old is not None:
             found[shown] = Kind.DELETED
         return None
@@ -114,30 +114,9 @@ def _child(
     return _Pair(path, below) if is_directory else None
 
 
-def _look_below(below: tuple[str, ...], name: str) -> tuple[os.stat_result | None, tuple[str, ...]]:
-    """What the layers show under this name, and the directories that make it up if it is one."""
-    first: os.stat_result | None = None
-    directories: list[str] = []
-    for directory in below:
-        path = f"{directory}/{name}"
-        try:
-            status = os.lstat(path)
-        except FileNotFoundError:
-            continue
-        if _is_whiteout(status) or (first and not stat.S_ISDIR(status.st_mode)):
-            break
-        first = first or status
-        if not stat.S_ISDIR(status.st_mode):
-            break
-        directories.append(path)
-        if _is_opaque(path):
-            break
-    return first, tuple(directories)
-
-
 def _names_below(below: tuple[str, ...]) -> set[str]:
     names = {name for directory in below for name in os.listdir(directory)}
-    return {name for name in names if _look_below(below, name)[0] is not None}
+    return {name for name in names if look(below, name)[0] is not None}
 
 
 def _mark_parents(found: dict[str, Kind]) -> None:
@@ -156,14 +135,3 @@ def _alike(new: os.stat_result, old: os.stat_result) -> bool:
 
 def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _is_opaque(path: str) -> bool:
-    try:
-        return os.getxattr(path, OPAQUE) == b"y"
-    except OSError:
-        return False  # no such attribute

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from enclos.errors import InvalidRequest, NotFound
-from enclos.storage import changes, images, layers, rootfs, transfer
+from enclos.plan.etcfiles import etc_files
+from enclos.storage import changes, images, layers, merged, rootfs, runtimefiles, transfer
 from enclos.storage.changes import Change, Kind
 from enclos.storage.progress import SILENT
 from enclos.storage.rootfs import LayeredRoot, PlainRoot
@@ -175,3 +176,36 @@ def test_removal_and_a_missing_layer(root: LayeredRoot) -> None:
     shutil.rmtree(root.layers[0].parent)
     with pytest.raises(NotFound, match="is gone"):
         rootfs.prepare(root)
+
+
+def test_files_are_read_without_mounting(root: LayeredRoot) -> None:
+    assert merged.read_text(root, "/etc/kept") == "kept"
+    assert merged.read_text(root, "link") == "kept"
+    assert merged.read_text(root, "/etc/../link") == "kept"
+    for gone in ("/etc/old", "/gone/file", "/replaced/a", "/etc", "/etc/kept/x", "/none/x", "/"):
+        assert merged.read_text(root, gone) == ""
+    rootfs.prepare(root)
+    (root.upper / "etc").mkdir()
+    (root.upper / "etc/kept").write_text("mine")
+    (root.upper / "out").symlink_to("/../../../../../../etc/hostname")
+    (root.upper / "a").symlink_to("b")
+    (root.upper / "b").symlink_to("a")
+    assert merged.read_text(root, "/link") == "mine"
+    assert merged.read_text(root, "/out") == merged.read_text(root, "/a") == ""
+
+
+def test_files_of_a_plain_root(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root")
+    (tmp_path / "out").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "fifo")
+    plain = PlainRoot(tmp_path)
+    assert merged.read_text(plain, "/etc/passwd") == merged.read_text(plain, "/out") == "root"
+    assert merged.read_text(plain, "/fifo") == merged.read_text(plain, "/none") == ""
+
+
+def test_runtime_files(tmp_path: Path) -> None:
+    for number in range(2):
+        runtimefiles.write(tmp_path, etc_files(f"name{number}", resolv_conf="x"))
+    assert (tmp_path / "hostname").read_text() == "name1\n"
+    assert (tmp_path / "hosts").stat().st_mode & 0o777 == 0o644
