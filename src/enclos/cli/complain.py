@@ -1,0 +1,49 @@
+"""Errors as people see them: one line, then the evidence if there is any, then what to do next."""
+
+from __future__ import annotations
+
+import os
+
+from enclos.errors import EXIT_CODES, EnclosError
+
+_MAX_LINE = 2000
+
+
+def complain(error: EnclosError | OSError) -> int:
+    """Print `error` on stderr; the exit status that goes with it."""
+    if isinstance(error, EnclosError):
+        say(_one_line(error.message))
+        for line in error.detail.splitlines():
+            write(f"  {line}\n")
+        if error.hint:
+            write(f"hint: {_one_line(error.hint)}\n")
+        return status_of(error)
+    say(_one_line(str(error)))
+    return EXIT_CODES[EnclosError]
+
+
+def status_of(error: EnclosError) -> int:
+    """The exit status for an error: its class's, or the nearest base's."""
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+
+
+def say(message: str) -> None:
+    """A message on stderr."""
+    write(f"enclos: {message}\n")
+
+
+def write(text: str) -> None:
+    """Text to stderr, at once; a stderr that nobody reads is no reason to fail."""
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        while data:
+            data = data[os.write(2, data) :]
+    except OSError:
+        return
+
+
+def _one_line(text: str) -> str:
+    """What came from elsewhere may hold line breaks and control characters."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    flat = " ".join(shown.split())
+    return flat if len(flat) <= _MAX_LINE else f"{flat[:_MAX_LINE]}…"

@@ -1,0 +1,128 @@
+"""What a container is made from: an image, found or fetched and unpacked, or a directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enclos.assets import store as assets
+from enclos.cli import lookup
+from enclos.cli.home import Home
+from enclos.cli.parse import Parsed
+from enclos.cli.progress import progress
+from enclos.errors import HostUnfit, InvalidRequest, NotFound
+from enclos.linux import files
+from enclos.linux.inroot import resolve_in_root
+from enclos.plan.imageconfig import ImageConfig
+from enclos.storage import fetch, images, layers
+from enclos.storage.images import Pull
+from enclos.storage.progress import Report
+from enclos.storage.store import Image, ImageStore
+
+_MAX_ACCOUNTS_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """Image with its configuration and unpacked layers (top first), or a directory.
+
+    `passwd` and `group` are the texts of its files, empty where there are none.
+    """
+
+    config: ImageConfig
+    image: Image | None = None
+    directory: Path | None = None
+    layers: tuple[Path, ...] = ()
+    passwd: str = ""
+    group: str = ""
+
+
+def ingredients(home: Home, asked: Parsed) -> Ingredients:
+    """What the first operand means; fetches and unpacks what is not there yet."""
+    name = asked.operands[0]
+    if asked.on("rootfs"):
+        return _directory(name)
+    store = ImageStore(home.data_root)
+    with progress(quiet=asked.on("quiet")) as shown:
+        report = Report(shown.line, shown.terminal_fd)
+        image = images.resolve(
+            store,
+            name,
+            pull_policy=Pull(asked.text("pull", Pull.MISSING)),
+            demo_layout=demo_layout(home),
+            report=report,
+        )
+        found = layers.ensure(store, image, report=report)
+    return Ingredients(
+        config=fetch.config_of(store, image),
+        image=image,
+        layers=found,
+        passwd=_read(found, "etc/passwd"),
+        group=_read(found, "etc/group"),
+    )
+
+
+def _directory(name: str) -> Ingredients:
+    path = Path(os.path.abspath(name))
+    if not path.exists():
+        raise NotFound(f"root file system {path} does not exist", hint="check the path")
+    if not path.is_dir() or path == Path("/"):
+        raise InvalidRequest(
+            f"root file system {path} is not a directory of its own",
+            hint="give the directory that holds bin, etc and so on",
+        )
+    return Ingredients(
+        config=ImageConfig(),
+        directory=path,
+        passwd=_read([path], "etc/passwd"),
+        group=_read([path], "etc/group"),
+    )
+
+
+def _read(places: Sequence[Path], name: str) -> str:
+    """A file of the topmost layer that has it, looked up inside that layer."""
+    for place in places:
+        root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return read_in(root, name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        finally:
+            os.close(root)
+    return ""
+
+
+def read_in(root: int, name: str) -> str:
+    """A file inside a root, links resolved there; not a regular one is as none.
+
+    Raises `FileNotFoundError` and `NotADirectoryError`.
+    """
+    found = resolve_in_root(root, name, flags=os.O_PATH | os.O_CLOEXEC)
+    try:
+        data = files.read_bounded(f"/proc/self/fd/{found}", _MAX_ACCOUNTS_BYTES)
+    except (InvalidRequest, OSError):
+        return ""  # a whiteout, a directory, something enormous
+    finally:
+        os.close(found)
+    return data.decode("utf-8", "replace")
+
+
+def demo_layout(home: Home) -> Path | None:
+    """The image layout that the assets' build made; None if there are no assets."""
+    try:
+        return assets.load(home.data_root).demo_image
+    except HostUnfit:
+        return None
+
+
+def in_use(home: Home) -> frozenset[str]:
+    """Digests that containers stand on: of manifests, and chain ids of layers."""
+    found: set[str] = set()
+    for container in lookup.everything(home):
+        definition = container.definition
+        if definition is not None and definition.image_digest:
+            found |= {definition.image_digest, *definition.layers}
+    return frozenset(found)

@@ -1,0 +1,116 @@
+"""Flags that several verbs share, and the long list that describes a container."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from enclos.cli.grammar import Flag
+
+FORMAT: Final = Flag(
+    "format", "json, or a template such as '{{.ID}}' (table TEMPLATE: with a header)", meta="FORMAT"
+)
+QUIET_IDS: Final = Flag("quiet", "print ids only", short="q")
+NO_TRUNC: Final = Flag("no-trunc", "do not shorten ids and commands")
+FILTER: Final = Flag(
+    "filter", "show only what matches, as KEY=VALUE", short="f", meta="FILTER", many=True
+)
+DETACH_KEYS: Final = Flag(
+    "detach-keys", "keys that leave a terminal running (default ctrl-p,ctrl-q)", meta="KEYS"
+)
+SIG_PROXY: Final = Flag("sig-proxy", "pass signals on to the program (default true)")
+STOP_TIMEOUT: Final = Flag(
+    "time", "seconds to wait before killing (default 10)", short="t", meta="SECONDS"
+)
+CPUS: Final = Flag("cpus", "how many CPUs it may use, such as 1.5; 0: no limit", meta="NUMBER")
+MEMORY: Final = Flag("memory", "memory limit, such as 512M", short="m", meta="SIZE")
+PIDS: Final = Flag("pids-limit", "how many processes and threads; -1: no limit", meta="NUMBER")
+ENV: Final = Flag(
+    "env", "set a variable; NAME alone is the caller's", short="e", meta="NAME[=VALUE]", many=True
+)
+ENV_FILE: Final = Flag("env-file", "read variables from a file", meta="FILE", many=True)
+WORKDIR: Final = Flag("workdir", "working directory in the container", short="w", meta="DIR")
+USER: Final = Flag("user", "user name or id, with a group", short="u", meta="USER[:GROUP]")
+INTERACTIVE: Final = Flag("interactive", "pass standard input on", short="i")
+TTY: Final = Flag("tty", "give the program a terminal", short="t")
+NO_TEMPLATE: Final = Flag("no-template", "boot the machine cold instead of restoring a template")
+PULL: Final = Flag(
+    "pull", "when to fetch the image", meta="WHEN", choices=("missing", "always", "never")
+)
+
+CONTAINER: Final = (
+    Flag("annotation", "add an OCI annotation", meta="NAME=VALUE", many=True),
+    Flag("cap-add", "add a capability, or ALL", meta="NAME", many=True),
+    Flag("cap-drop", "drop a capability, or ALL", meta="NAME", many=True),
+    Flag("cidfile", "write the container's id to a new file", meta="FILE"),
+    Flag("cpu-shares", "relative weight of CPU time", short="c", meta="NUMBER"),
+    CPUS,
+    Flag("cpuset-cpus", "CPUs it may use, such as 0-1", meta="LIST"),
+    Flag("domainname", "NIS domain of the machine", meta="NAME"),
+    Flag("entrypoint", "program in place of the image's entry point", meta="PROGRAM"),
+    ENV,
+    ENV_FILE,
+    Flag("group-add", "add a supplementary group", meta="GROUP", many=True),
+    Flag("hostname", "name of the machine", short="h", meta="NAME"),
+    INTERACTIVE,
+    Flag("label", "attach a label", short="l", meta="NAME[=VALUE]", many=True),
+    Flag("label-file", "read labels from a file", meta="FILE", many=True),
+    MEMORY,
+    Flag("memory-reservation", "memory that is left to it when memory is short", meta="SIZE"),
+    Flag("memory-swap", "memory and swap together; -1: no limit", meta="SIZE"),
+    Flag("mount", "mount as type=bind|tmpfs,source=…,target=…[,readonly]", meta="MOUNT", many=True),
+    Flag("name", "name the container", meta="NAME"),
+    Flag("network", "none is all there is yet", meta="NETWORK", choices=("none",)),
+    NO_TEMPLATE,
+    Flag("oom-score-adj", "preference for being killed in the machine", meta="NUMBER"),
+    PIDS,
+    Flag("privileged", "all capabilities, nothing masked, within its machine"),
+    PULL,
+    Flag("quiet", "no progress and no notices on stderr", short="q"),
+    Flag("read-only", "mount the root file system read-only"),
+    Flag("rm", "remove the container when it has ended"),
+    Flag("rootfs", "the first operand is a directory to use as root, not an image"),
+    Flag("security-opt", "no-new-privileges, seccomp=FILE|unconfined", meta="OPTION", many=True),
+    Flag("shm-size", "size of /dev/shm (default 64M)", meta="SIZE"),
+    Flag("stop-signal", "signal with which stop begins (default TERM)", meta="SIGNAL"),
+    Flag("stop-timeout", "seconds that stop waits before killing (default 10)", meta="SECONDS"),
+    Flag("sysctl", "set a kernel parameter of the container", meta="NAME=VALUE", many=True),
+    Flag("tmpfs", "mount a tmpfs", meta="DIR[:OPTIONS]", many=True),
+    TTY,
+    Flag("ulimit", "set a resource limit", meta="NAME=SOFT[:HARD]", many=True),
+    USER,
+    Flag("volume", "bind a file or directory", short="v", meta="SOURCE:TARGET[:ro]", many=True),
+    WORKDIR,
+)
+"""What `create` and `run` take."""
+
+REFUSED: Final = {
+    "p": "containers have no network yet",
+    "P": "containers have no network yet",
+    "b": "that is runc's grammar; use enclos-oci",
+    "publish": "containers have no network yet",
+    "publish-all": "containers have no network yet",
+    "net": "containers have no network yet; use --network none",
+    "dns": "containers have no network yet",
+    "add-host": "containers have no network yet",
+    "link": "containers have no network yet",
+    "ip": "containers have no network yet",
+    "mac-address": "containers have no network yet",
+    "restart": "nothing restarts containers by itself; let a service manager run enclos",
+    "device": "the host's devices are not passed into machines yet",
+    "gpus": "the host's devices are not passed into machines yet",
+    "pid": "a machine's processes are its own; there is none of the host's to share",
+    "ipc": "a machine's IPC is its own; there is none of the host's to share",
+    "uts": "a machine's host name is its own; use --hostname",
+    "userns": "root in the machine is not root on the host; user namespaces are not needed",
+    "volumes-from": "repeat the --volume flags instead",
+    "volume-driver": "bind a directory of the host with --volume",
+    "log-driver": "output is always kept by enclos itself; see enclos logs",
+    "platform": "machines have the host's architecture",
+    "init": "run an init that the image has as the program",
+    "bundle": "that is runc's grammar; use enclos-oci",
+    "pid-file": "that is runc's grammar; use enclos-oci",
+    "console-socket": "that is runc's grammar; use enclos-oci",
+    "preserve-fds": "that is runc's grammar; use enclos-oci",
+    "no-pivot": "that is runc's grammar; use enclos-oci",
+}
+"""Flags of docker's, podman's or runc's that people will try, and why they are refused."""

@@ -1,0 +1,198 @@
+"""From a definition to a running container: what `run`, `start` and `restart` have in common.
+
+The spec was planned when the container was defined and lies beside the definition; a start
+makes a new sandbox from it, with the same id and the same writable layer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enclos.cli import complain, lookup, removal
+from enclos.cli.console import Console
+from enclos.cli.home import Home
+from enclos.errors import EnclosError, NotFound, Unclean
+from enclos.linux import files, libc
+from enclos.oci import load
+from enclos.oci.types import Spec
+from enclos.plan.runmounts import MountRequest, Source
+from enclos.sandbox import create, delete, start
+from enclos.sandbox.client import Connection
+from enclos.state import definitions, records
+from enclos.state.definitions import Definition
+from enclos.storage import rootfs, volumes
+from enclos.storage.rootfs import LayeredRoot, PlainRoot, RootFs
+from enclos.storage.store import ImageStore
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+SPEC: Final = "config.json"
+LOG: Final = "log"
+IMAGE: Final = "image"
+DIRECTORY: Final = "directory"
+"""Values of a definition's `rootfs_kind`."""
+NO_COPY: Final = "nocopy"
+"""Option of a volume that does not begin with what the image has in its place."""
+NOTICE: Final = "no usable KVM: the machine is emulated, which is no isolation boundary"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start: with whose streams (none: nobody's, output is recorded), and from what."""
+
+    console: Console | None = None
+    template: bool = True
+    record_output: bool = True
+
+
+def launch(
+    home: Home,
+    definition: Definition,
+    how: Launch,
+    *,
+    before_start: Callable[[], None] = lambda: None,
+) -> Connection:
+    """Create and start; returns a connection to the supervisor, for `follow`.
+
+    `before_start` is called when everything but the program is there. Raises, and leaves
+    nothing behind but the definition, if anything fails.
+    """
+    _forget_last(home, definition.id)
+    created = _create(home, definition, how)
+    try:
+        _join(how.console, created.connection, definition)
+        before_start()
+        start.start(home.root, definition.id)
+    except BaseException:
+        delete.delete(home.root, definition.id, force=True)
+        raise
+    _note_start(home, definition.id)
+    return created.connection
+
+
+def _forget_last(home: Home, container_id: str) -> None:
+    try:
+        delete.delete(home.root, container_id)
+    except NotFound:
+        return  # never started, or the host was
+
+
+def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
+    console = how.console
+    channels = c.Channels(stdin=definition.interactive, terminal=definition.tty)
+    plain = console is not None and not definition.tty
+    root = root_of(home, definition)
+    log = os.fspath(log_of(home, definition.id)) if how.record_output else ""
+    new = create.NewContainer(
+        id=definition.id,
+        bundle=lookup.directory(home, definition.id),
+        spec=spec_of(home, definition.id),
+        channels=console.channels if console else channels,
+        stdio=console.descriptors if console and plain else (),
+        log=log,
+        owner="root",
+        template=how.template and definition.template,
+        mount_root=lambda: _mount(home, definition, root),
+    )
+    made = create.create(home.place(), new)
+    if isinstance(root, LayeredRoot):
+        libc.umount2(os.fspath(root.merged), libc.MNT_DETACH)  # the sandbox has its own by now
+    return made
+
+
+def _mount(home: Home, definition: Definition, root: RootFs) -> Path:
+    """The root file system in place, new volumes filled from it."""
+    place = rootfs.mount(root, volatile=definition.auto_remove)
+    requests = [
+        MountRequest(Source.VOLUME, one.target, one.source, copy=NO_COPY not in one.options)
+        for one in definition.mounts
+        if one.kind == Source.VOLUME
+    ]
+    if requests:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            volumes.fill(volumes_of(home), requests, descriptor)
+        finally:
+            os.close(descriptor)
+    return place
+
+
+def _join(console: Console | None, connection: Connection, definition: Definition) -> None:
+    """A terminal is joined like this, for its end is not the end of the program's input."""
+    if console is None:
+        return
+    if definition.tty:
+        request = c.Attach(definition.id, console.channels.stdin, stdin_ends=False)
+        connection.call("attach", request, m.Nothing, descriptors=console.descriptors)
+    console.handed_over()
+
+
+def _note_start(home: Home, container_id: str) -> None:
+    mark = lookup.directory(home, container_id) / lookup.LAST_START
+    files.write_atomic(mark, records.now().encode(), mode=0o600)
+
+
+def stay_behind(home: Home, definition: Definition) -> None:
+    """After a start in the background: see to the removal that was asked for."""
+    if definition.auto_remove:
+        removal.remove_when_ended(home, definition.id)
+
+
+def finish(home: Home, definition: Definition, *, ended: bool) -> None:
+    """After a run in the foreground: remove now, or when it ends if the user left it running."""
+    if not ended:
+        stay_behind(home, definition)
+    elif definition.auto_remove:
+        removal.drop(home, definition.id)
+
+
+def notice_emulation(home: Home, container_id: str) -> None:
+    """Say once that emulation is no isolation boundary, unless a setting forbids it."""
+    if not home.settings.emulation_notice:
+        return
+    try:
+        sandbox = records.load_sandbox(home.root, container_id)
+    except EnclosError:
+        return  # it has ended already, which will be told
+    if sandbox.accelerator == "tcg":
+        complain.say(NOTICE)
+
+
+def root_of(home: Home, definition: Definition) -> RootFs:
+    """The container's root file system."""
+    if definition.rootfs_kind == DIRECTORY:
+        return PlainRoot(Path(definition.rootfs))
+    store = ImageStore(home.data_root)
+    layers = tuple(store.layer(chain_id) / "diff" for chain_id in definition.layers)
+    return LayeredRoot(layers, lookup.directory(home, definition.id))
+
+
+def spec_of(home: Home, container_id: str) -> Spec:
+    """The spec the container was defined with; raises `Unclean` if it is gone."""
+    path = lookup.directory(home, container_id) / SPEC
+    try:
+        return load.load_spec(files.read_bounded(path, load.MAX_BYTES), file=str(path))
+    except FileNotFoundError as error:
+        raise Unclean(
+            f"{path} is gone", hint=f"remove the container: enclos rm {container_id[:12]}"
+        ) from error
+
+
+def save_spec(home: Home, container_id: str, spec: Spec) -> None:
+    """Write the spec for the starts to come."""
+    path = lookup.directory(home, container_id) / SPEC
+    files.write_atomic(path, load.dump_spec(spec, indent=1).encode("utf-8", "surrogateescape"))
+
+
+def volumes_of(home: Home) -> Path:
+    """The directory of all volumes."""
+    return home.data_root / "volumes"
+
+
+def log_of(home: Home, container_id: str) -> Path:
+    """The file the container's output is recorded in."""
+    return definitions.directory(home.data_root, container_id) / LOG

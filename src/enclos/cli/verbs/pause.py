@@ -1,0 +1,15 @@
+"""`pause`: freeze the processes of containers."""
+
+from __future__ import annotations
+
+from enclos.cli import lookup
+from enclos.cli.eachone import each
+from enclos.cli.home import open_home
+from enclos.cli.parse import Parsed
+from enclos.sandbox import freeze
+
+
+def run(asked: Parsed) -> int:
+    """Print the names of what was frozen."""
+    home = open_home()
+    return each(asked.operands, lambda name: freeze.pause(home.root, lookup.find(home, name).id))

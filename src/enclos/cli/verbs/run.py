@@ -1,0 +1,65 @@
+"""`run`: make a container, start it, and be its program as far as the caller can tell."""
+
+from __future__ import annotations
+
+from enclos.cli import console, define, keys, launch, output, removal, session
+from enclos.cli.follow import Followed, stoppable
+from enclos.cli.home import Home, open_home
+from enclos.cli.launch import Launch
+from enclos.cli.parse import Parsed
+from enclos.state.definitions import Definition
+
+
+def run(asked: Parsed) -> int:
+    """The program's exit status; with --detach 0 once it runs, its id printed."""
+    detach = asked.on("detach")
+    if not detach:
+        console.check(tty=asked.on("tty"), interactive=asked.on("interactive"))
+    detach_keys = asked.text("detach-keys", keys.DEFAULT)
+    keys.parse(detach_keys)
+    home = open_home()
+    with stoppable():
+        definition = define.define(home, asked, detach=detach)
+        try:
+            if detach:
+                return _in_background(home, asked, definition)
+            return _in_foreground(home, asked, definition, detach_keys=detach_keys)
+        except BaseException:
+            removal.drop(home, definition.id)
+            raise
+
+
+def _in_background(home: Home, asked: Parsed, definition: Definition) -> int:
+    connection = launch.launch(
+        home, definition, Launch(), before_start=lambda: _notice(home, asked, definition)
+    )
+    connection.close()
+    launch.stay_behind(home, definition)
+    output.write(f"{definition.id}\n")
+    return 0
+
+
+def _in_foreground(home: Home, asked: Parsed, definition: Definition, *, detach_keys: str) -> int:
+    with console.opened(
+        tty=definition.tty, interactive=definition.interactive, detach_keys=detach_keys
+    ) as opened:
+        connection = launch.launch(
+            home,
+            definition,
+            Launch(opened, record_output=definition.log),
+            before_start=lambda: _notice(home, asked, definition),
+        )
+        followed = Followed(
+            connection,
+            definition.id,
+            proxy=asked.on("sig-proxy", default=True),
+            size=opened.size if definition.tty else None,
+        )
+        ended = session.stay(home, followed, opened)
+    launch.finish(home, definition, ended=ended is not None)
+    return session.status_of(ended)
+
+
+def _notice(home: Home, asked: Parsed, definition: Definition) -> None:
+    if not asked.on("quiet"):
+        launch.notice_emulation(home, definition.id)
