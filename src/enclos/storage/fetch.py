@@ -157,6 +157,9 @@ def _error(
             )
         case skopeo.Cause.PLATFORM:
             return _wrong_platform(name, _offered(source, name), architecture)
+        case skopeo.Cause.DAMAGED if _broke_off(failed, reference):
+            hint = "run it again: what was fetched is kept"
+            return HostUnfit(f"fetching image {name} broke off: {failed.message}", hint=hint)
         case skopeo.Cause.DAMAGED:
             return manifest.broken(name, failed.message)
         case skopeo.Cause.DISK:
@@ -168,6 +171,10 @@ def _error(
         case _:
             hint = "check the registry's name, the network and the proxy settings"
             return HostUnfit(f"cannot fetch image {name}: {failed.message}", hint=hint)
+
+
+def _broke_off(failed: skopeo.Failure, reference: Reference) -> bool:
+    return reference.transport is Transport.REGISTRY and "unexpected EOF" in failed.message
 
 
 def _unknown(reference: Reference) -> str:

@@ -13,7 +13,7 @@ PASSWD = """root:x:0:0:root:/root:/bin/sh
 # a comment
 broken
 web:x:33:33:web:/var/www:/bin/false
-other:x:1000:100::/home/other:
+other:x:1000:100::/srv/other:
 empty:x:7:7:::
 """
 GROUP = """root:x:0:
@@ -32,7 +32,7 @@ huge:x:99999999999999999999:web
         ("33", ResolvedUser(33, 33, (33, 4), "/var/www")),
         ("web:users", ResolvedUser(33, 100, (100,), "/var/www")),
         ("web:4", ResolvedUser(33, 4, (4,), "/var/www")),
-        ("1000:1000", ResolvedUser(1000, 1000, (1000,), "/home/other")),
+        ("1000:1000", ResolvedUser(1000, 1000, (1000,), "/srv/other")),
         ("4242", ResolvedUser(4242, 0, (0,), "/")),
         ("4242:4243", ResolvedUser(4242, 4243, (4243,), "/")),
         ("empty:", ResolvedUser(7, 7, (7,), "/")),
