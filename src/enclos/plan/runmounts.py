@@ -5,7 +5,6 @@ A request says what is meant; `Volume` ones still need their directory made by t
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import posixpath
 import re
@@ -201,6 +200,8 @@ def _target(flag: str, text: str, path: str) -> str:
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:
+    import csv  # for this one flag
+
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import InvalidRequest, NotFound
+from enclos.errors import HostUnfit, InvalidRequest, NotFound
 from enclos.linux import files, libc, overlay
 from enclos.linux.mount import make_slave
 from enclos.storage import nodes
@@ -44,6 +44,11 @@ class LayeredRoot:
     def empty(self) -> Path:
         """The layer of an image without layers."""
         return self.home / "empty"
+
+    @property
+    def volatile(self) -> Path:
+        """Says in which boot of the host it was mounted without being written to disk."""
+        return self.home / "volatile"
 
     @property
     def merged(self) -> Path:
@@ -82,11 +87,14 @@ def mount(root: RootFs, *, volatile: bool = False) -> Path:
     """Mount in the current namespace, which must be a private one; the place to find it at.
 
     `volatile`: never written to disk for sure, so quicker; for containers that are removed
-    when they end. Such an upper directory cannot be mounted again after a crash.
+    when they end. Raises `HostUnfit` if such a one is to be mounted after the host's crash.
     """
     prepare(root)
     if isinstance(root, PlainRoot):
         return root.directory
+    _allow_again(root)
+    if volatile:
+        root.volatile.write_text(_boot_id())
     options = (*_OPTIONS, "volatile") if volatile else _OPTIONS
     with disk_errors(f"cannot mount the root file system in {root.home}"):
         overlay.overlay(
@@ -122,8 +130,25 @@ def remove(root: RootFs) -> None:
     """Remove what `prepare` made; a plain root is the user's and stays."""
     if isinstance(root, LayeredRoot):
         with disk_errors(f"cannot remove the root file system in {root.home}"):
-            for path in (root.upper, root.work, root.empty, root.merged):
+            for path in (root.upper, root.work, root.empty, root.merged, root.volatile):
                 files.remove_tree(path)
+
+
+def _allow_again(root: LayeredRoot) -> None:
+    """overlayfs refuses a directory once mounted volatile, for the host might have crashed
+    since. If it is still up, nothing was lost, and its mark may go."""
+    if not root.volatile.exists():
+        return
+    if root.volatile.read_text() != _boot_id():
+        raise HostUnfit(
+            f"the files in {root.home} were not on disk when the host went down",
+            hint="remove the container, or run without --rm",
+        )
+    files.remove_tree(root.work / "work/incompat")
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _check_plain(root: PlainRoot) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +150,8 @@ def one_by_name(store: ImageStore, name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def scratch(store: ImageStore) -> Iterator[Path]:
     """A fresh directory on the blobs' file system, removed at the end. Only within `hold`."""
-    path = Path(tempfile.mkdtemp(dir=store.scratch_root))
+    path = store.scratch_root / os.urandom(8).hex()
+    path.mkdir(mode=0o700)
     try:
         yield path
     finally:

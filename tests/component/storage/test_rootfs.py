@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from enclos.errors import InvalidRequest, NotFound
-from enclos.plan.etcfiles import etc_files
-from enclos.storage import changes, images, layers, merged, rootfs, runtimefiles, transfer
+from enclos.errors import HostUnfit, InvalidRequest, NotFound
+from enclos.storage import changes, images, layers, merged, rootfs, transfer
 from enclos.storage.changes import Change, Kind
 from enclos.storage.progress import SILENT
 from enclos.storage.rootfs import LayeredRoot, PlainRoot
@@ -134,6 +133,22 @@ def test_a_stopped_container_is_copied_from(root: LayeredRoot, tmp_path: Path) -
 def test_volatile_roots(root: LayeredRoot) -> None:
     apart(lambda: (rootfs.mount(root, volatile=True) / "x").write_text("x"))
     assert (root.upper / "x").exists()
+    apart(lambda: (rootfs.mount(root, volatile=True) / "y").write_text("y"))
+    apart(lambda: (rootfs.mount(root) / "z").write_text("z"))
+    assert sorted(os.listdir(root.upper))[-3:] == ["x", "y", "z"]
+
+
+def test_a_volatile_root_does_not_survive_the_host(root: LayeredRoot) -> None:
+    apart(lambda: (rootfs.mount(root, volatile=True) / "x").write_text("x"))
+    (root.home / "volatile").write_text("another boot")
+
+    def mount() -> None:
+        with pytest.raises(HostUnfit, match="the host went down"):
+            rootfs.mount(root)
+
+    apart(mount)
+    rootfs.remove(root)
+    assert not any(root.home.iterdir())
 
 
 def test_an_image_without_layers(tmp_path: Path) -> None:
@@ -202,10 +217,3 @@ def test_files_of_a_plain_root(tmp_path: Path) -> None:
     plain = PlainRoot(tmp_path)
     assert merged.read_text(plain, "/etc/passwd") == merged.read_text(plain, "/out") == "root"
     assert merged.read_text(plain, "/fifo") == merged.read_text(plain, "/none") == ""
-
-
-def test_runtime_files(tmp_path: Path) -> None:
-    for number in range(2):
-        runtimefiles.write(tmp_path, etc_files(f"name{number}", resolv_conf="x"))
-    assert (tmp_path / "hostname").read_text() == "name1\n"
-    assert (tmp_path / "hosts").stat().st_mode & 0o777 == 0o644
