@@ -11,9 +11,6 @@ class Machine(Protocol):
     async def plug_memory(self, total_bytes: int) -> None:
         """Ask for `total_bytes` beyond the base memory; the guest onlines it by itself."""
 
-    async def plug_vcpus(self, total: int) -> None:
-        """Have `total` virtual CPUs; the agent brings new ones online."""
-
     async def pause(self) -> None:
         """Stop all virtual CPUs."""
 

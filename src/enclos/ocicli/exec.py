@@ -11,6 +11,7 @@ from enclos.ids import new_id
 from enclos.linux import files
 from enclos.oci.execution import Changes, exec_process
 from enclos.oci.load import dump_process, load_process
+from enclos.oci.rules_process import check_process
 from enclos.oci.types import Process
 from enclos.ocicli import bundle, where
 from enclos.ocicli.bundle import Streams
@@ -33,6 +34,7 @@ def run(call: Invocation) -> int:
     if status == "paused" and call.flags.on("ignore-paused"):
         raise WrongState("cannot exec in a paused container", hint="resume it first")
     process = _process(call, root)
+    check_process(process, where="process")
     if call.flags.on("detach"):
         streams = bundle.detached_streams(
             call, wants_terminal=process.terminal, size=process.console_size

@@ -34,7 +34,8 @@ _SHARE_OPTIONS: Final = "mode=755,size=4m,nr_inodes=8192"
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """All that a boot needs to know. `memory_bytes` and `vcpus` are the VM's totals."""
+    """All that a boot needs to know. `memory_bytes` is the VM's total; `cpus` are the
+    host's CPUs that it may use, none for all."""
 
     id: str
     directory: Path
@@ -45,7 +46,7 @@ class BootPlan:
     board: Board
     template: Template | None
     memory_bytes: int
-    vcpus: int
+    cpus: frozenset[int]
     hostname: str
     boot_timeout_s: float
     agent_timeout_s: float
@@ -187,10 +188,7 @@ async def _size(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases
     extra = max(0, plan.memory_bytes - plan.board.base_memory_bytes)
     if extra:
         await machine.plug_memory(extra)
-    if plan.vcpus > 1:
-        await machine.plug_vcpus(plan.vcpus)
-    if extra or plan.vcpus > 1:
-        online = m.Online(extra, plan.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
+        online = m.Online(extra, plan.board.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
         await link.call("online", online, m.Online, timeout_s=plan.agent_timeout_s + 5)
         phases.mark("memory online")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
+from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import ending, outputlog, shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
@@ -66,8 +67,7 @@ async def _create(
 async def start(sandbox: Sandbox, request: c.Named) -> None:
     """Let the container's program run."""
     container = sandbox.container(request.id)
-    if container.record.status != "created":
-        raise WrongState("cannot start an already running container")
+    _check(Operation.START, container)
     await sandbox.agent().call(
         "start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S
     )
@@ -79,10 +79,7 @@ async def start(sandbox: Sandbox, request: c.Named) -> None:
 async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) -> c.Pid:
     """Start one more process in a running container."""
     container = sandbox.container(request.id)
-    if container.record.status == "paused":
-        raise WrongState("cannot exec in a paused container")
-    if container.init.ended is not None:
-        raise WrongState("cannot exec in a stopped container")
+    _check(Operation.EXEC, container)
     if request.exec_id in container.execs:
         raise Exists(f"exec process {request.exec_id} already exists")
     process = Process(request.id, request.exec_id, terminal=request.channels.terminal)
@@ -116,8 +113,7 @@ async def signal(sandbox: Sandbox, request: m.Signal) -> None:
 async def pause(sandbox: Sandbox, request: c.Named) -> None:
     """Freeze all processes of a container, its dirty pages flushed before."""
     container = sandbox.container(request.id)
-    if container.record.status != "running":
-        raise WrongState("container not running")
+    _check(Operation.PAUSE, container)
     target = m.Target(request.id)
     await sandbox.agent().call("pause", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     _keep(sandbox, container, status="paused")
@@ -126,11 +122,10 @@ async def pause(sandbox: Sandbox, request: c.Named) -> None:
 async def resume(sandbox: Sandbox, request: c.Named) -> None:
     """Thaw a paused container."""
     container = sandbox.container(request.id)
-    if container.record.status != "paused":
-        raise WrongState("container not paused")
+    _check(Operation.RESUME, container)
     target = m.Target(request.id)
     await sandbox.agent().call("resume", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
-    _keep(sandbox, container, status="running")
+    _keep(sandbox, container, status="running" if container.record.started_at else "created")
 
 
 async def wait(sandbox: Sandbox, request: c.Named) -> c.Ended:
@@ -142,6 +137,13 @@ async def wait(sandbox: Sandbox, request: c.Named) -> c.Ended:
     if process.ended is None:
         raise Lost("the process is gone and its status is not known")
     return replace(process.ended, leaving=sandbox.ending)
+
+
+def _check(operation: Operation, container: Container) -> None:
+    """Raises `WrongState` in runc's words."""
+    ended = container.init.ended is not None
+    status = Status.STOPPED if ended else Status(container.record.status)
+    check(operation, status, container.record.id)
 
 
 def _keep(sandbox: Sandbox, container: Container, **changes: str) -> None:

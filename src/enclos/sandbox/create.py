@@ -22,8 +22,10 @@ from enclos.linux import libc, mount, mountapi, pid
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
+from enclos.oci.rules_resources import cpu_list
 from enclos.oci.types import Spec
 from enclos.plan.guestmounts import SharedSource
+from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import client, hooks, reach, standin, supervisor
@@ -108,11 +110,42 @@ def _sandbox(
     undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
     hostname = new.spec.hostname or new.id[:12]
     supervisor.fork(
-        place.plan(plan.machine, directory, hostname=hostname, use_template=new.template)
+        place.plan(
+            plan.machine,
+            directory,
+            hostname=hostname,
+            cpus=_host_cpus(plan.container.limits),
+            use_template=new.template,
+        )
     )
     connection = client.connect(directory)
     undo.callback(_await_end, connection)
     return connection
+
+
+def _host_cpus(limits: HostLimits) -> frozenset[int]:
+    """The host's CPUs a sandbox is bound to (decision 17); refuses what only a host cgroup does."""
+    refused = {
+        "linux.resources.blockIO": limits.block_io is not None,
+        "linux.resources.cpu.mems": bool(limits.mems),
+        "linux.resources.unified (io.*, cpuset.*)": bool(limits.unified),
+    }
+    for name, given in refused.items():
+        if given:
+            raise InvalidRequest(
+                f"config.json: {name} is not supported yet: it needs a cgroup of the host",
+                hint="remove it, or limit the device on the host",
+            )
+    try:
+        allowed = frozenset(cpu_list(limits.cpus)) if limits.cpus else frozenset[int]()
+    except ValueError as error:
+        raise InvalidRequest(f"config.json: linux.resources.cpu.cpus: {error}") from error
+    if allowed and not allowed & os.sched_getaffinity(0):
+        raise InvalidRequest(
+            f"config.json: linux.resources.cpu.cpus: none of {limits.cpus} is online here",
+            hint=f"this host has {sorted(os.sched_getaffinity(0))}",
+        )
+    return allowed & os.sched_getaffinity(0)
 
 
 def _create_in(
@@ -193,7 +226,8 @@ def _tree(path: Path, opened: ExitStack, *, recursive: bool) -> int:
 def _source_tree(source: SharedSource, opened: ExitStack) -> int:
     tree = _tree(Path(source.source), opened, recursive=source.recursive)
     if source.readonly:
-        mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=source.recursive)
+        recursive = source.recursive_readonly
+        mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=recursive)
     return tree
 
 

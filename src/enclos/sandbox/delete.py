@@ -5,7 +5,8 @@ Everything needed is in the records: a supervisor that is gone, however it went,
 
 from __future__ import annotations
 
-from enclos.errors import EnclosError, Lost, NotFound, TimedOut, Unclean, WrongState
+from enclos.errors import EnclosError, Lost, NotFound, TimedOut, Unclean
+from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import hooks, reach, release
 from enclos.sandbox.client import Connection
 from enclos.state import records
@@ -33,11 +34,8 @@ def delete(root: StateRoot, container_id: str, *, force: bool = False) -> None:
         release.sandbox(root, container_id)
         records.remove_container(root, container_id)
         return
-    if status not in {"stopped", "created"} and not force:
-        raise WrongState(
-            f"cannot delete container {container_id} that is not stopped: {status}",
-            hint="kill it first, or delete with --force",
-        )
+    if not force:
+        check(Operation.DELETE, Status(status), container_id)
     _end(root, record, status)
     spec = reach.kept_spec(root, container_id)
     records.remove_container(root, container_id)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from enclos.errors import WrongState
 from enclos.linux import pid
+from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import client, reach, standin
 from enclos.sandbox.client import Connection
 from enclos.state import records
@@ -72,8 +72,5 @@ def run_with_standin(
 
 def _check(root: StateRoot, container_id: str) -> records.ContainerRecord:
     record, status = reach.container(root, container_id)
-    if status == "stopped":
-        raise WrongState("cannot exec in a stopped container")
-    if status == "paused":
-        raise WrongState("cannot exec in a paused container")
+    check(Operation.EXEC, Status(status), container_id)
     return record

@@ -51,7 +51,7 @@ async def status(sandbox: Sandbox, _: m.Nothing) -> c.Status:
         accelerator=plan.board.accelerator,
         template=plan.template.key if plan.template is not None else "",
         memory_bytes=plan.memory_bytes,
-        vcpus=plan.vcpus,
+        vcpus=plan.board.vcpus,
         kernel=sandbox.kernel,
         phases=dict(sandbox.phases.marks),
         pids=pids,

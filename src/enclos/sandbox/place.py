@@ -44,27 +44,33 @@ class Place:
         """
         return build.ensure(self.settings.data_root, allow_build=False, report=log.info)
 
-    def board(self, accelerator: str) -> Board:
-        """The machine that all sandboxes of this host share."""
+    def board(self, accelerator: str, vcpus: int) -> Board:
+        """The machine of all sandboxes with so many CPUs: a template serves them all."""
         limit = self.settings.max_memory_bytes or self.host.memory_bytes
         whole = -(-limit // _GIB) * _GIB
         return Board(
             accelerator=accelerator,
             base_memory_bytes=self.settings.base_memory_bytes,
             hotplug_memory_bytes=whole,
-            max_vcpus=self.settings.max_vcpus or self.host.cores,
+            vcpus=vcpus,
             extra_command_line=self.settings.kernel_arguments,
         )
 
     def plan(
-        self, machine: MachinePlan, directory: Path, *, hostname: str, use_template: bool
+        self,
+        machine: MachinePlan,
+        directory: Path,
+        *,
+        hostname: str,
+        cpus: frozenset[int],
+        use_template: bool,
     ) -> Start:
         """How a sandbox of this size is to be booted; its id is the directory's name.
 
         May boot a guest to find out whether KVM works, the first time on a host.
         """
         assets = self.assets()
-        board = self.board(accelerate.choose(self.settings, self.host, assets))
+        board = self.board(accelerate.choose(self.settings, self.host, assets), machine.vcpus)
         own_tools = self.settings.tool_root
         plan = BootPlan(
             id=directory.name,
@@ -76,7 +82,7 @@ class Place:
             board=board,
             template=None,
             memory_bytes=machine.memory_bytes,
-            vcpus=machine.vcpus,
+            cpus=cpus,
             hostname=hostname,
             boot_timeout_s=self.settings.boot_timeout_s,
             agent_timeout_s=self.settings.agent_timeout_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.errors import WrongState
+from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import hooks, reach
 from enclos.state.store import StateRoot
 from enclos.wire import control as c
@@ -12,10 +12,7 @@ from enclos.wire import messages as m
 def start(root: StateRoot, container_id: str) -> None:
     """Start it; raises `WrongState` with runc's words if it is not `created`."""
     record, status = reach.container(root, container_id)
-    if status == "stopped":
-        raise WrongState("cannot start a container that has stopped")
-    if status != "created":
-        raise WrongState("cannot start an already running container")
+    check(Operation.START, Status(status), container_id)
     record, connection = reach.living(root, container_id)
     connection.call("start", c.Named(container_id), m.Nothing)
     connection.close()

@@ -67,7 +67,7 @@ def _listener(directory: Path) -> socket.socket:
 def _main(start: Start, listener: socket.socket) -> NoReturn:
     code = 1
     try:
-        _detach(start.plan.directory, listener.fileno())
+        _detach(start.plan, listener.fileno())
         _run(start, listener)
         code = 0
     except (EnclosError, OSError) as error:
@@ -76,7 +76,7 @@ def _main(start: Start, listener: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _detach(directory: Path, keep: int) -> None:
+def _detach(plan: BootPlan, keep: int) -> None:
     """Leave the caller's session, descriptors, signals and mount namespace."""
     os.setsid()
     os.chdir("/")
@@ -86,11 +86,13 @@ def _detach(directory: Path, keep: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     null = os.open("/dev/null", os.O_RDWR)
-    output = os.open(directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(plan.directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for number, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, number)
     os.closerange(3, keep)
     os.closerange(keep + 1, 1 << 20)
+    if plan.cpus:
+        os.sched_setaffinity(0, plan.cpus)  # inherited by QEMU and virtiofsd
     libc.prctl(libc.PR_SET_NAME, b"enclos-super\0")
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
@@ -133,7 +135,7 @@ def _write_record(root: StateRoot, plan: BootPlan) -> None:
             created=records.now(),
             accelerator=plan.board.accelerator,
             template=plan.template.key if plan.template else "",
-            vcpus=plan.vcpus,
+            vcpus=plan.board.vcpus,
             memory_bytes=plan.memory_bytes,
             kernel="",
         ),

@@ -31,7 +31,7 @@ class Board:
     accelerator: str
     base_memory_bytes: int
     hotplug_memory_bytes: int
-    max_vcpus: int
+    vcpus: int
     extra_command_line: str = ""
 
 
@@ -86,7 +86,7 @@ def _base(board: Board) -> list[str]:
         "sata=off,smbus=off,usb=off,vmport=off,i8042=off,hpet=off,graphics=off",
         "-accel", accelerator,
         "-cpu", cpu,
-        "-smp", f"1,maxcpus={board.max_vcpus}",
+        "-smp", f"{board.vcpus}",
         "-device", "vmgenid,guid=auto",
     ]  # fmt: skip
 
@@ -104,8 +104,7 @@ def _memory(board: Board, wiring: Wiring) -> list[str]:
 
 def _backend(name: str, size: int, descriptor: int) -> str:
     return (
-        f"memory-backend-file,id={name},size={size}B,share=on,"
-        f"mem-path=/proc/self/fd/{descriptor}"
+        f"memory-backend-file,id={name},size={size}B,share=on,mem-path=/proc/self/fd/{descriptor}"
     )
 
 

@@ -69,20 +69,6 @@ class QemuMachine:
              "value": total_bytes},
         )  # fmt: skip
 
-    async def plug_vcpus(self, total: int) -> None:
-        """See `Machine`; CPUs are never unplugged here."""
-        rows = await self._monitor.execute("query-hotpluggable-cpus")
-        if not isinstance(rows, list):
-            raise MachineFailed("QEMU listed no CPUs")
-        present = [row for row in rows if "qom-path" in row]
-        free = [row for row in reversed(rows) if "qom-path" not in row]
-        for row in free[: max(0, total - len(present))]:
-            properties = dict(row["props"])
-            name = "cpu" + "-".join(str(value) for value in properties.values())
-            await self._monitor.execute(
-                "device_add", {"driver": row["type"], "id": name, **properties}
-            )
-
     async def pause(self) -> None:
         """See `Machine`."""
         await self._monitor.execute("stop")

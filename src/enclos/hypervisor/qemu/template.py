@@ -24,7 +24,7 @@ from enclos.hypervisor.qemu.argv import Board
 from enclos.linux import files
 
 FORMAT: Final = 1
-KEPT: Final = 4
+KEPT: Final = 8
 """Templates kept on disk: the newest; what an older version or another board left is removed."""
 
 
