@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from enclos.assets import store as assets
 from enclos.cli import lookup
@@ -14,20 +12,17 @@ from enclos.cli.home import Home
 from enclos.cli.parse import Parsed
 from enclos.cli.progress import progress
 from enclos.errors import HostUnfit, InvalidRequest, NotFound
-from enclos.linux import files
-from enclos.linux.inroot import resolve_in_root
 from enclos.plan.imageconfig import ImageConfig
-from enclos.storage import fetch, images, layers
+from enclos.storage import fetch, images, layers, merged
 from enclos.storage.images import Pull
 from enclos.storage.progress import Report
+from enclos.storage.rootfs import LayeredRoot, PlainRoot
 from enclos.storage.store import Image, ImageStore
-
-_MAX_ACCOUNTS_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """Image with its configuration and unpacked layers (top first), or a directory.
+    """An image with its configuration, its layers unpacked; or a directory.
 
     `passwd` and `group` are the texts of its files, empty where there are none.
     """
@@ -35,7 +30,6 @@ class Ingredients:
     config: ImageConfig
     image: Image | None = None
     directory: Path | None = None
-    layers: tuple[Path, ...] = ()
     passwd: str = ""
     group: str = ""
 
@@ -56,12 +50,12 @@ def ingredients(home: Home, asked: Parsed) -> Ingredients:
             report=report,
         )
         found = layers.ensure(store, image, report=report)
+    root = LayeredRoot(found, store.images)
     return Ingredients(
         config=fetch.config_of(store, image),
         image=image,
-        layers=found,
-        passwd=_read(found, "etc/passwd"),
-        group=_read(found, "etc/group"),
+        passwd=merged.read_text(root, "/etc/passwd"),
+        group=merged.read_text(root, "/etc/group"),
     )
 
 
@@ -77,37 +71,9 @@ def _directory(name: str) -> Ingredients:
     return Ingredients(
         config=ImageConfig(),
         directory=path,
-        passwd=_read([path], "etc/passwd"),
-        group=_read([path], "etc/group"),
+        passwd=merged.read_text(PlainRoot(path), "/etc/passwd"),
+        group=merged.read_text(PlainRoot(path), "/etc/group"),
     )
-
-
-def _read(places: Sequence[Path], name: str) -> str:
-    """A file of the topmost layer that has it, looked up inside that layer."""
-    for place in places:
-        root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return read_in(root, name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        finally:
-            os.close(root)
-    return ""
-
-
-def read_in(root: int, name: str) -> str:
-    """A file inside a root, links resolved there; not a regular one is as none.
-
-    Raises `FileNotFoundError` and `NotADirectoryError`.
-    """
-    found = resolve_in_root(root, name, flags=os.O_PATH | os.O_CLOEXEC)
-    try:
-        data = files.read_bounded(f"/proc/self/fd/{found}", _MAX_ACCOUNTS_BYTES)
-    except (InvalidRequest, OSError):
-        return ""  # a whiteout, a directory, something enormous
-    finally:
-        os.close(found)
-    return data.decode("utf-8", "replace")
 
 
 def demo_layout(home: Home) -> Path | None:

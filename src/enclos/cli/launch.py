@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,28 +86,28 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
     console = how.console
     channels = c.Channels(stdin=definition.interactive, terminal=definition.tty)
     plain = console is not None and not definition.tty
-    root = root_of(home, definition)
     log = os.fspath(log_of(home, definition.id)) if how.record_output else ""
-    new = create.NewContainer(
-        id=definition.id,
-        bundle=lookup.directory(home, definition.id),
-        spec=spec_of(home, definition.id),
-        channels=console.channels if console else channels,
-        stdio=console.descriptors if console and plain else (),
-        log=log,
-        owner="root",
-        template=how.template and definition.template,
-        mount_root=lambda: _mount(home, definition, root),
-    )
-    made = create.create(home.place(), new)
-    if isinstance(root, LayeredRoot):
-        libc.umount2(os.fspath(root.merged), libc.MNT_DETACH)  # the sandbox has its own by now
-    return made
+    with ExitStack() as mounted:  # ours only until the sandbox has its own
+        new = create.NewContainer(
+            id=definition.id,
+            bundle=lookup.directory(home, definition.id),
+            spec=spec_of(home, definition.id),
+            channels=console.channels if console else channels,
+            stdio=console.descriptors if console and plain else (),
+            log=log,
+            owner="root",
+            template=how.template and definition.template,
+            mount_root=lambda: _mount(home, definition, mounted),
+        )
+        return create.create(home.place(), new)
 
 
-def _mount(home: Home, definition: Definition, root: RootFs) -> Path:
+def _mount(home: Home, definition: Definition, mounted: ExitStack) -> Path:
     """The root file system in place, new volumes filled from it."""
+    root = root_of(home, definition)
     place = rootfs.mount(root, volatile=definition.auto_remove)
+    if isinstance(root, LayeredRoot):
+        mounted.callback(libc.umount2, os.fspath(place), libc.MNT_DETACH)
     requests = [
         MountRequest(Source.VOLUME, one.target, one.source, copy=NO_COPY not in one.options)
         for one in definition.mounts

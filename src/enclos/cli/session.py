@@ -45,5 +45,3 @@ def status_of(ended: c.Ended | None) -> int:
         for line in rest:
             complain.write(f"  {line}\n")
     return ended.status
-
-

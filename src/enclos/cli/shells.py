@@ -43,12 +43,12 @@ def bash() -> str:
         "_enclos() {",
         '    local word=${COMP_WORDS[COMP_CWORD]} verb="" words="" at',
         "    for ((at = 1; at < COMP_CWORD; at++)); do",
-        '        [[ ${COMP_WORDS[at]} == -* ]] || { verb=${COMP_WORDS[at]}; break; }',
+        "        [[ ${COMP_WORDS[at]} == -* ]] || { verb=${COMP_WORDS[at]}; break; }",
         "    done",
         "    case $verb in",
     ]
     for group in _groups():
-        lines.append(f"        {group}) verb=\"{group} ${{COMP_WORDS[at + 1]}}\" ;;")
+        lines.append(f'        {group}) verb="{group} ${{COMP_WORDS[at + 1]}}" ;;')
     lines += ["    esac", "    COMPREPLY=()", '    case "$verb" in']
     lines.append(f'        "") words="{" ".join([*_first_words(), *_words(GLOBAL)])}" ;;')
     for group in _groups():
@@ -101,7 +101,7 @@ def zsh() -> str:
     lines += ["    esac", '    case "$verb" in']
     for verb in VERBS:
         lines += [f'        "{verb.name}")', *_zsh_verb(verb), "            ;;"]
-    lines += ["        *) _files ;;", "    esac", "}", 'compdef _enclos enclos']
+    lines += ["        *) _files ;;", "    esac", "}", "compdef _enclos enclos"]
     return "\n".join(lines) + "\n"
 
 
@@ -111,7 +111,7 @@ def _zsh_verb(verb: Verb) -> list[str]:
     if verb.choices:
         lines.append(f"            else compadd -- {' '.join(verb.choices)}")
     elif verb.subject in _NAMES:
-        lines.append(f"            else compadd -- ${{(f)\"$({_NAMES[verb.subject]})\"}}; _files")
+        lines.append(f'            else compadd -- ${{(f)"$({_NAMES[verb.subject]})"}}; _files')
     else:
         lines.append("            else _files")
     return [*lines, "            fi"]
@@ -130,8 +130,7 @@ def fish() -> str:
         "    string match -qv -- '-*' $words; or return 1",
         "    set -l found (string match -v -- '-*' $words)",
         "    test (count $argv) -le (count $found); or return 1",
-        '    test "$argv" = "$found[1..'
-        '(count $argv)]"',
+        '    test "$argv" = "$found[1..(count $argv)]"',
         "end",
         "function __enclos_no_verb",
         "    not string match -qv -- '-*' (commandline -opc)[2..-1]",

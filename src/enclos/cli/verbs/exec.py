@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
-from enclos.cli import console, define, fetching, keys, lookup, session
+from enclos.cli import console, define, keys, lookup, session
 from enclos.cli.follow import Followed, stoppable
 from enclos.cli.home import Home, open_home
 from enclos.cli.lookup import Container
@@ -20,6 +21,8 @@ from enclos.plan.imageconfig import ImageConfig
 from enclos.plan.runoptions import RunOptions
 from enclos.sandbox import execute, reach
 from enclos.sandbox.execute import NewProcess
+from enclos.storage import merged
+from enclos.storage.rootfs import PlainRoot
 from enclos.wire.control import Channels
 
 
@@ -116,11 +119,8 @@ def _as_user(container: Container, base: Process, user: str) -> Process:
     """The process as another user, by the container's own accounts as they are now."""
     if not user or container.record is None:
         return base
-    root = os.open(f"/proc/{container.record.pid}/root", os.O_PATH | os.O_CLOEXEC)
-    try:
-        texts = [_account_file(root, name) for name in ("etc/passwd", "etc/group")]
-    finally:
-        os.close(root)
+    root = PlainRoot(Path(f"/proc/{container.record.pid}/root"))
+    texts = [merged.read_text(root, path) for path in ("/etc/passwd", "/etc/group")]
     found = users.resolve_user(user, *texts)
     sets = base.capabilities
     if sets is not None:
@@ -132,10 +132,3 @@ def _as_user(container: Container, base: Process, user: str) -> Process:
         capabilities=sets,
         env=(*(one for one in base.env if not one.startswith("HOME=")), f"HOME={found.home}"),
     )
-
-
-def _account_file(root: int, name: str) -> str:
-    try:
-        return fetching.read_in(root, name)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from enclos.cli import console, define, keys, launch, output, removal, session
+from enclos.cli import complain, console, define, keys, launch, output, removal, session
 from enclos.cli.follow import Followed, stoppable
 from enclos.cli.home import Home, open_home
 from enclos.cli.launch import Launch
 from enclos.cli.parse import Parsed
+from enclos.errors import EnclosError
 from enclos.state.definitions import Definition
 
 
@@ -25,8 +26,16 @@ def run(asked: Parsed) -> int:
                 return _in_background(home, asked, definition)
             return _in_foreground(home, asked, definition, detach_keys=detach_keys)
         except BaseException:
-            removal.drop(home, definition.id)
+            _give_up(home, definition)
             raise
+
+
+def _give_up(home: Home, definition: Definition) -> None:
+    """Remove what could not be run; what went wrong before is what matters."""
+    try:
+        removal.drop(home, definition.id)
+    except (EnclosError, OSError) as error:
+        complain.complain(error)
 
 
 def _in_background(home: Home, asked: Parsed, definition: Definition) -> int:
