@@ -51,11 +51,11 @@ def follow(home: Home, *, since_ns: int, until_ns: int) -> Iterator[Event]:
         with ExitStack() as stack:
             poller = _watch(home, known, stack)
             now = {one.id: one for one in lookup.everything(home)}  # after watching: nothing lost
-            yield from _between(known, now)
+            yield from between(known, now)
             if known == now:
                 poller.poll(_patience_ms(until_ns))
                 now = {one.id: one for one in lookup.everything(home)}
-                yield from _between(known, now)
+                yield from between(known, now)
             known = now
 
 
@@ -112,7 +112,7 @@ def _past(known: Mapping[str, Container], since_ns: int, until_ns: int) -> Itera
                 yield _event(one, action, at)
 
 
-def _between(before: Mapping[str, Container], after: Mapping[str, Container]) -> Iterator[Event]:
+def between(before: Mapping[str, Container], after: Mapping[str, Container]) -> Iterator[Event]:
     """The events that lead from one snapshot to the other."""
     now = time.time_ns()
     for container_id in before.keys() - after.keys():
