@@ -14,19 +14,15 @@ import resource
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos.errors import MachineFailed
-from enclos.linux import capabilities, libc
+from enclos.linux import capabilities, fork, libc
 
-_NAMESPACES: Final = (
-    libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
-)
-_READ_ONLY: Final = (
-    libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
-)
+_NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
+_READ_ONLY: Final = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
 _REPORT_BYTES: Final = 4096
 
 
@@ -113,16 +109,18 @@ def _become(
     jail: Jail, argv: Sequence[str], *, keep: Sequence[int], output: int, status: socket.socket
 ) -> NoReturn:
     """In the child: walk into the jail and execute; any failure is reported and ends it."""
-    step = "start"
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("own session", lambda: _detach(keep, output)),
+        ("namespaces", lambda: libc.unshare(_NAMESPACES)),
+        ("file system", lambda: _enter(jail)),
+        ("rights", lambda: _drop(jail)),
+        ("parent check", lambda: _arm(status)),
+        ("exec", lambda: _execute(argv, keep=keep, status=status)),
+    )
+    step = ""
     try:
-        for step, act in (
-            ("own session", lambda: _detach(keep, output)),
-            ("namespaces", lambda: libc.unshare(_NAMESPACES)),
-            ("file system", lambda: _enter(jail)),
-            ("rights", lambda: _drop(jail)),
-            ("parent check", lambda: _arm(status)),
-            ("exec", lambda: _execute(argv, keep=keep, status=status)),
-        ):
+        for name, act in steps:
+            step = name
             act()
     except BaseException as error:  # noqa: BLE001 - the last frame of a forked child
         status.send(f"{step}: {error}"[:_REPORT_BYTES].encode("utf-8", "replace"))
@@ -131,10 +129,7 @@ def _become(
 
 def _detach(keep: Sequence[int], output: int) -> None:
     os.setsid()
-    for number in range(1, signal.NSIG):
-        if number not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    fork.reset_signals()
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)
@@ -184,9 +179,5 @@ def _arm(status: socket.socket) -> None:
 
 
 def _execute(argv: Sequence[str], *, keep: Sequence[int], status: socket.socket) -> None:
-    low = 3
-    for number in sorted({*keep, status.fileno()}):
-        os.closerange(low, number)
-        low = number + 1
-    os.closerange(low, 1 << 20)
+    fork.close_fds_except({0, 1, 2, *keep, status.fileno()})
     os.execve(argv[0], list(argv), {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})

@@ -13,7 +13,7 @@ from enclos.sandbox.create import Created
 
 def run(call: Invocation) -> int:
     """See the table."""
-    path, spec = bundle.read(call)
+    _, spec = bundle.read(call)
     wants = spec.process is not None and spec.process.terminal
     size = spec.process.console_size if spec.process else None
     made = make(call, bundle.detached_streams(call, wants_terminal=wants, size=size))

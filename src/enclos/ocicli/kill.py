@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enclos.errors import EnclosError, WrongState
+from enclos.oci import signals
 from enclos.ocicli import quick, where
 from enclos.ocicli.parse import Invocation
-from enclos.oci import signals
 from enclos.state import fast
 from enclos.wire import frames
 

@@ -36,9 +36,7 @@ def run(words: list[str]) -> int:
         return code
     except EnclosError as error:
         where = parse.partial_globals(words)
-        report.report(
-            error, log=where.text("log"), log_format=where.text("log-format", "text")
-        )
+        report.report(error, log=where.text("log"), log_format=where.text("log-format", "text"))
         return FAILED
 
 

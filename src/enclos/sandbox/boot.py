@@ -94,9 +94,7 @@ def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
     log = os.open(plan.directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     stack.callback(os.close, log)
     share = stack.enter_context(
-        virtiofsd.serving(
-            plan.tool_root, plan.share, plan.directory / "virtiofsd.sock", output=log
-        )
+        virtiofsd.serving(plan.tool_root, plan.share, plan.directory / "virtiofsd.sock", output=log)
     )
     ram = process.memory_file("enclos-ram", plan.board.base_memory_bytes)
     stack.callback(os.close, ram)
@@ -155,8 +153,7 @@ async def settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phase
     phases.mark("agent answers")
     if hello.version != plan.agent_version:
         raise GuestFailed(
-            f"the guest's agent is version {hello.version[:12]}, this is "
-            f"{plan.agent_version[:12]}",
+            f"the guest's agent is version {hello.version[:12]}, this is {plan.agent_version[:12]}",
             hint="run: enclos assets build",
         )
     await _identify(plan, link)
@@ -191,5 +188,3 @@ async def _size(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases
         online = m.Online(extra, plan.board.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
         await link.call("online", online, m.Online, timeout_s=plan.agent_timeout_s + 5)
         phases.mark("memory online")
-
-

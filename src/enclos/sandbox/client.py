@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final, TypeVar
 
 from enclos import errors
 from enclos.errors import Lost, NotFound, TimedOut
+from enclos.linux import unixsocket
 from enclos.wire import codec, frames
 from enclos.wire.control import SOCKET_NAME
 from enclos.wire.frames import Frame
@@ -85,9 +85,7 @@ class Connection:
         timeout_s: float | None = 300,
     ) -> T:
         """`post` and `wait_reply`."""
-        return self.wait_reply(
-            self.post(method, message, descriptors), reply, timeout_s=timeout_s
-        )
+        return self.wait_reply(self.post(method, message, descriptors), reply, timeout_s=timeout_s)
 
     def close(self) -> None:
         """End the connection."""
@@ -109,19 +107,8 @@ def connect(directory: Path) -> Connection:
 
 
 def open_socket(directory: Path) -> socket.socket:
-    """Reach the supervisor of the sandbox in `directory`; raises `NotFound` if it is gone.
-
-    The socket is opened relative to its directory: paths over 107 bytes do not fit an address.
-    """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    handle = -1
+    """Reach the supervisor of the sandbox in `directory`; raises `NotFound` if it is gone."""
     try:
-        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        connection.connect(f"/proc/self/fd/{handle}/{SOCKET_NAME}")
+        return unixsocket.connect(directory, SOCKET_NAME)
     except OSError as error:
-        connection.close()
         raise NotFound("container not running") from error
-    finally:
-        if handle >= 0:
-            os.close(handle)
-    return connection

@@ -16,7 +16,6 @@ from enclos.state import records
 from enclos.state.records import ContainerRecord
 from enclos.wire import control as c
 from enclos.wire import messages as m
-from enclos.wire.link import Link
 from enclos.wire.streams import Input, Output
 
 CREATE_TIMEOUT_S: Final = 120
@@ -52,9 +51,7 @@ async def _create(
         if request.attached:
             _couple(process, request.channels, stdio, stdin_ends=True)
         message = m.CreateContainer(request.id, request.spec, wiring)
-        made = await sandbox.agent().call(
-            "create", message, m.Started, timeout_s=CREATE_TIMEOUT_S
-        )
+        made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         del sandbox.containers[request.id]
         shares.unbind(sandbox, request.id)
@@ -68,9 +65,7 @@ async def start(sandbox: Sandbox, request: c.Named) -> None:
     """Let the container's program run."""
     container = sandbox.container(request.id)
     _check(Operation.START, container)
-    await sandbox.agent().call(
-        "start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S
-    )
+    await sandbox.agent().call("start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     sandbox.phases.mark("container started")
     if container.init.ended is None:
         _keep(sandbox, container, status="running", started_at=records.now())

@@ -240,9 +240,7 @@ def _fork_standin(
     opened: ExitStack,
 ) -> int:
     """Fork the process that stands for the container; it starts to serve when told."""
-    binds = tuple(
-        (_source_tree(source, opened), source.destination) for source in guest.sources
-    )
+    binds = tuple((_source_tree(source, opened), source.destination) for source in guest.sources)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
     home = standin.Home(
         unshared=_unshared(listed),

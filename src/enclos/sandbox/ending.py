@@ -14,13 +14,12 @@ from enclos import log
 from enclos.errors import EnclosError
 from enclos.sandbox import shares
 from enclos.sandbox.live import Container, Process, Sandbox
+from enclos.sandbox.reach import KILLED_STATUS
 from enclos.state import records
 from enclos.wire import codec
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
-KILLED_STATUS = 137
-"""What a container that was destroyed reports: 128 + SIGKILL, never success."""
 _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
 

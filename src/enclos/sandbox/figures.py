@@ -14,9 +14,7 @@ TIMEOUT_S: Final = 60
 async def stats(sandbox: Sandbox, request: c.Named) -> m.Stats:
     """A container's cgroup files in the guest."""
     sandbox.container(request.id)
-    return await sandbox.agent().call(
-        "stats", m.Target(request.id), m.Stats, timeout_s=TIMEOUT_S
-    )
+    return await sandbox.agent().call("stats", m.Target(request.id), m.Stats, timeout_s=TIMEOUT_S)
 
 
 async def processes(sandbox: Sandbox, request: c.Named) -> m.Processes:

@@ -98,5 +98,3 @@ def open_place(settings: Settings, *, root: Path | None = None) -> Place:
     if host.euid != 0:
         raise HostUnfit("Enclos needs root", hint="run it as root: sudo enclos …")
     return Place(StateRoot(root or settings.state_root), settings, host)
-
-

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from enclos.errors import NotFound, WrongState
 from enclos.oci import load
@@ -12,7 +14,9 @@ from enclos.state import records, store
 from enclos.state.records import ContainerRecord, SandboxRecord
 from enclos.state.store import StateRoot
 
-_SPEC: str = "config.json"
+KILLED_STATUS: Final = 137
+"""How a container ended that was destroyed: 128 + SIGKILL, never success."""
+_SPEC: Final = "config.json"
 
 
 def sandbox_of(root: StateRoot, record: ContainerRecord) -> SandboxRecord | None:
@@ -30,9 +34,26 @@ def status_of(root: StateRoot, record: ContainerRecord) -> str:
 
 
 def container(root: StateRoot, container_id: str) -> tuple[ContainerRecord, str]:
-    """The record and the true status; raises `NotFound`."""
+    """The record and the true status; raises `NotFound`.
+
+    A container whose supervisor died without a word has the record of one that was killed.
+    """
     record = records.load_container(root, container_id)
-    return record, status_of(root, record)
+    status = status_of(root, record)
+    if status == "stopped" and record.status != "stopped":
+        record = lost(record)
+    return record, status
+
+
+def lost(record: ContainerRecord) -> ContainerRecord:
+    """What became of a container whose supervisor was killed: it died with it."""
+    return replace(
+        record,
+        status="stopped",
+        exit_status=KILLED_STATUS,
+        exit_reason="the supervisor was killed",
+        finished_at=record.finished_at or records.now(),
+    )
 
 
 def living(root: StateRoot, container_id: str) -> tuple[ContainerRecord, client.Connection]:

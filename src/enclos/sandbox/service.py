@@ -78,7 +78,7 @@ class Client:
         self._stands = None
         return ended
 
-    def _closed(self, error: EnclosError) -> None:
+    def _closed(self, _: EnclosError) -> None:
         self._sandbox.clients.discard(self._link)
         if not self._sandbox.containers:
             ending.stop(self._sandbox, "its creator went away before it had a container")
@@ -105,9 +105,7 @@ async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
         log.info("nothing left to kill", container=kill.id, error=error)
 
 
-async def _call_with(
-    handler: Handler, sandbox: Sandbox, kind: type, request: Request
-) -> object:
+async def _call_with(handler: Handler, sandbox: Sandbox, kind: type, request: Request) -> object:
     try:
         message: Any = codec.decode(kind, request.body)
     except EnclosError:
@@ -129,5 +127,3 @@ def listen(sandbox: Sandbox, listener: socket.socket) -> None:
         Client(sandbox, connection)
 
     asyncio.get_running_loop().add_reader(listener.fileno(), accept)
-
-

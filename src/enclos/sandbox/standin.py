@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos.errors import EnclosError, Lost, MachineFailed
-from enclos.linux import inroot, libc, mountapi, terminal
+from enclos.linux import fork, inroot, libc, mountapi, terminal
 from enclos.sandbox.client import Connection
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -187,10 +187,11 @@ def _become(life: Life) -> int:
     if life.duty.slave >= 0:
         terminal.make_controlling(life.duty.slave)
     keep = {wakeup, write, life.connection.fileno(), life.report.fileno()}
-    _close_others(keep, standard=life.standard)
+    for number in range(3):
+        os.dup2(life.standard, number)
+    fork.close_fds_except({0, 1, 2, *keep})
     os.umask(0o022)
-    name = life.duty.name.encode("utf-8", "replace")[:15]
-    libc.prctl(libc.PR_SET_NAME, name + b"\0")
+    fork.set_process_name(life.duty.name)
     link = Connection(life.connection, posted=STAND_REQUEST)
     life.report.send(b"ready\n")
     life.report.close()
@@ -207,17 +208,6 @@ def _adopt_signals(write: int) -> None:
 
 def _nothing(_number: int, _frame: object) -> None:
     return None
-
-
-def _close_others(keep: set[int], *, standard: int) -> None:
-    """Standard streams become /dev/null or the terminal; everything else is closed."""
-    for number in range(3):
-        os.dup2(standard, number)
-    low = 3
-    for number in sorted(keep):
-        os.closerange(low, number)
-        low = number + 1
-    os.closerange(low, 1 << 20)
 
 
 def _serve(link: Connection, duty: Duty, wakeup: int) -> int:

@@ -18,7 +18,8 @@ from typing import Final, NoReturn
 from enclos import log
 from enclos.errors import EnclosError, MachineFailed
 from enclos.hypervisor.qemu import template
-from enclos.linux import libc, mount, pid
+from enclos.linux import fork as forking
+from enclos.linux import libc, mount, pid, unixsocket
 from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.sandbox.live import Sandbox
@@ -27,6 +28,7 @@ from enclos.state.store import StateRoot
 from enclos.wire.control import SOCKET_NAME
 
 _DRAIN_S: Final = 5
+_BACKLOG: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Start:
 
 def fork(start: Start) -> None:
     """Start a supervisor; its socket takes connections when this returns."""
-    listener = _listener(start.plan.directory)
+    listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
     middle = os.fork()
     if middle == 0:
         if os.fork() == 0:
@@ -50,18 +52,6 @@ def fork(start: Start) -> None:
         os._exit(0)
     listener.close()
     os.waitpid(middle, 0)
-
-
-def _listener(directory: Path) -> socket.socket:
-    """Bound relative to the directory: paths over 107 bytes do not fit an address."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        listener.bind(f"/proc/self/fd/{handle}/{SOCKET_NAME}")
-    finally:
-        os.close(handle)
-    listener.listen(64)
-    return listener
 
 
 def _main(start: Start, listener: socket.socket) -> NoReturn:
@@ -81,19 +71,18 @@ def _detach(plan: BootPlan, keep: int) -> None:
     os.setsid()
     os.chdir("/")
     os.umask(0o077)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    forking.reset_signals()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
     null = os.open("/dev/null", os.O_RDWR)
-    output = os.open(plan.directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(
+        plan.directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+    )
     for number, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, number)
-    os.closerange(3, keep)
-    os.closerange(keep + 1, 1 << 20)
+    forking.close_fds_except({0, 1, 2, keep})
     if plan.cpus:
         os.sched_setaffinity(0, plan.cpus)  # inherited by QEMU and virtiofsd
-    libc.prctl(libc.PR_SET_NAME, b"enclos-super\0")
+    forking.set_process_name("enclos-super")
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
 
@@ -200,9 +189,6 @@ async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
     def lost(error: EnclosError) -> None:
         ending.stop(sandbox, watch.reason(sandbox, str(error)))
 
-    handlers = Handlers(
-        event=lambda name, body: ending.on_event(sandbox, name, body), closed=lost
-    )
+    handlers = Handlers(event=lambda name, body: ending.on_event(sandbox, name, body), closed=lost)
     sandbox.link = Link(sandbox.launched.qemu.agent, handlers, name="agent")
     sandbox.kernel = await boot.settle(plan, sandbox.machine, sandbox.link, phases)
-

@@ -7,11 +7,8 @@ until somebody deletes it. Ids whose creator died half way are freed.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from enclos.errors import EnclosError, NotFound
 from enclos.sandbox import reach, release
-from enclos.sandbox.wait import KILLED_STATUS
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
 from enclos.state.store import StateRoot
@@ -48,16 +45,7 @@ def mark_lost(root: StateRoot, record: ContainerRecord) -> None:
     """Write down that a container ended with its supervisor, and release what is left."""
     if record.sandbox_id == record.id:
         release.sandbox(root, record.sandbox_id)
-    records.save_container(
-        root,
-        replace(
-            record,
-            status="stopped",
-            exit_status=KILLED_STATUS,
-            exit_reason="the supervisor was killed",
-            finished_at=records.now(),
-        ),
-    )
+    records.save_container(root, reach.lost(record))
 
 
 def _sweep_sandbox(root: StateRoot, sandbox_id: str) -> list[str]:

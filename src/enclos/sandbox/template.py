@@ -41,9 +41,7 @@ async def _make(root: Path, key: str, work: Path, plan: BootPlan) -> Template:
         sources = Sources(plan.tool_root, plan.kernel, plan.initrd, save_state=state)
         qemu = stack.enter_context(process.started(plan.board, sources, ram=ram, share=None))
         jail.confirm(qemu.spawned)
-        machine = await qemu_machine.attach(
-            qemu, restoring=False, timeout_s=plan.boot_timeout_s
-        )
+        machine = await qemu_machine.attach(qemu, restoring=False, timeout_s=plan.boot_timeout_s)
         link = Link(qemu.agent, Handlers(), name="agent")
         await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
         trimmed = await link.call("trim", m.Nothing(), m.Trimmed, timeout_s=plan.boot_timeout_s)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from enclos.errors import Lost, NotFound, TimedOut, WrongState
 from enclos.sandbox import reach
 from enclos.sandbox.client import Connection
-from enclos.state import records
 from enclos.state.store import StateRoot
 from enclos.wire.control import Ended, Named
-
-KILLED_STATUS = 137
 
 
 def wait(root: StateRoot, container_id: str) -> Ended:
@@ -38,9 +35,9 @@ def wait_on(root: StateRoot, connection: Connection, container_id: str) -> Ended
 
 def recorded(root: StateRoot, container_id: str) -> Ended:
     """How a stopped container ended, by its record."""
-    record = records.load_container(root, container_id)
+    record, _ = reach.container(root, container_id)
     if record.exit_status is None:
-        return Ended(KILLED_STATUS, record.exit_reason or "the supervisor was killed")
+        raise Lost(f"container {container_id}: its supervisor went away while it ran")
     return Ended(record.exit_status, record.exit_reason)
 
 

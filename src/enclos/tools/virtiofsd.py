@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.linux import jail
+from enclos.linux import jail, unixsocket
 
 PROGRAM: Final = "/usr/libexec/virtiofsd"
 CAPABILITIES: Final = frozenset(
@@ -68,12 +68,9 @@ def serving(tool_root: Path, share: Path, rendezvous: Path, *, output: int) -> I
 
     The caller confirms the jail. Killed and reaped when the context ends.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = unixsocket.listen(rendezvous.parent, rendezvous.name, backlog=1)
+    client = unixsocket.connect(rendezvous.parent, rendezvous.name)
     try:
-        listener.bind(os.fspath(rendezvous))
-        listener.listen(1)
-        client.connect(os.fspath(rendezvous))
         rendezvous.unlink()
         cell = jail.Jail(
             os.fspath(tool_root),

@@ -105,7 +105,7 @@ def _dataclass(kind: type, raw: Any, where: str) -> Any:
     hints = _hints(kind)
     unknown = raw.keys() - hints.keys()
     if unknown:
-        raise CodecError(f"{where}: unknown member {sorted(unknown)[0][:80]!r}")
+        raise CodecError(f"{where}: unknown member {min(unknown)[:80]!r}")
     values = {name: _typed(hints[name], item, f"{where}.{name}") for name, item in raw.items()}
     try:
         return kind(**values)

@@ -67,11 +67,7 @@ def header(kind: int, number: int, length: int, flags: int = 0) -> bytes:
     """The 12 header bytes of a frame whose payload has `length` bytes."""
     if length > MAX_PAYLOAD:
         raise FrameError(f"frame payload of {length} bytes is over {MAX_PAYLOAD}")
-    return (
-        length.to_bytes(4, "little")
-        + number.to_bytes(4, "little")
-        + bytes((kind, flags, 0, 0))
-    )
+    return length.to_bytes(4, "little") + number.to_bytes(4, "little") + bytes((kind, flags, 0, 0))
 
 
 def encode(kind: int, number: int, payload: bytes = b"", flags: int = 0) -> bytes:
@@ -109,7 +105,7 @@ class Decoder:
             length = int.from_bytes(data[at : at + 4], "little")
             kind, flags = data[at + 8], data[at + 9]
             if length > MAX_PAYLOAD or kind not in KINDS or flags > FLAG_MORE:
-                raise FrameError(f"not a frame header: {data[at:at + HEADER_BYTES].hex()}")
+                raise FrameError(f"not a frame header: {data[at : at + HEADER_BYTES].hex()}")
             if data[at + 10] or data[at + 11]:
                 raise FrameError("reserved header bytes are not zero")
             stop = at + HEADER_BYTES + length

@@ -102,9 +102,7 @@ class Link:
         self._next += 1
         return self._next
 
-    async def call(
-        self, method: str, message: object, reply: type[T], *, timeout_s: float
-    ) -> T:
+    async def call(self, method: str, message: object, reply: type[T], *, timeout_s: float) -> T:
         """Send a request and decode its reply; raises what the other side raised.
 
         Raises `TimedOut` after `timeout_s`, `Lost` if the connection ends first.
@@ -173,9 +171,7 @@ class Link:
 
     def _readable(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._socket, _READ_BYTES, _MAX_DESCRIPTORS
-            )
+            data, descriptors, _, _ = socket.recv_fds(self._socket, _READ_BYTES, _MAX_DESCRIPTORS)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -312,6 +308,4 @@ def failure(error: EnclosError) -> Failure:
 
 
 def _raised(message: Failure) -> EnclosError:
-    return errors.by_name(message.kind)(
-        message.message, hint=message.hint, detail=message.detail
-    )
+    return errors.by_name(message.kind)(message.message, hint=message.hint, detail=message.detail)

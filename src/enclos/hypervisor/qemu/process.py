@@ -139,4 +139,3 @@ def _numbers(wiring: Wiring) -> list[int]:
         wiring.share, wiring.state, wiring.kernel, wiring.initrd, wiring.save,
     )  # fmt: skip
     return [number for number in fields if number is not None]
-
