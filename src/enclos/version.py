@@ -1,4 +1,4 @@
-"""The version of Enclos, in one place: packaging, `--version` and the manual pages read it."""
+"""The version of Enclos and of what it implements, in one place for all who tell it."""
 
 from __future__ import annotations
 
@@ -7,3 +7,5 @@ if TYPE_CHECKING:
     from typing import Final
 
 VERSION: Final = "0.1.0"
+SPEC: Final = "1.2.1"
+"""The runtime specification."""

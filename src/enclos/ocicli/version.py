@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.release import SPEC, VERSION
+from enclos.version import SPEC, VERSION
 
 
 def text() -> str:
