@@ -100,6 +100,7 @@ def _load_modules() -> None:
     for group, _, path in entries:
         if group == "boot":
             _load(path)
+            os.unlink(path)  # the initramfs is memory, and in every template
 
 
 def _load(path: str) -> None:

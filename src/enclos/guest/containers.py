@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
 from enclos.guest import complaints, crun, oom, processes
@@ -70,7 +69,7 @@ def _forget(agent: Agent, owner: Container) -> None:
         one.io.finish()
     if agent.containers.get(owner.id) is owner:
         del agent.containers[owner.id]
-        shutil.rmtree(_bundle(owner.id), ignore_errors=True)
+        _remove(_bundle(owner.id))
 
 
 async def update(agent: Agent, request: Update) -> Nothing:
@@ -101,6 +100,14 @@ async def _create(agent: Agent, made: Container, *, spec: str, program: Program)
 
 def _bundle(name: str) -> str:
     return f"{processes.DIRECTORY}/{name}"
+
+
+def _remove(bundle: str) -> None:
+    """Delete a directory of plain files, if it is there."""
+    if os.path.isdir(bundle):
+        for name in os.listdir(bundle):
+            os.unlink(f"{bundle}/{name}")
+        os.rmdir(bundle)
 
 
 def _program(spec: str) -> Program:

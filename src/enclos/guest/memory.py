@@ -1,7 +1,8 @@
-"""Makes a machine small before it becomes a template: free pages become zero.
+"""Makes a machine small before it becomes a template: what is free becomes zero.
 
-Whatever was in use once lies in the template's file for ever, so everything free is taken,
-which zeroes it, and given back.
+Whatever once was in use would lie in the template's file for ever. So everything free is taken
+piece by piece, which zeroes it, and given back. Only the last few megabytes are left alone: this
+process cannot be killed for want of memory, the kernel would panic.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from typing import Final
 from enclos.guest.agent import Agent
 from enclos.wire.messages import Nothing, Trimmed
 
-_SPARE_BYTES: Final = 8 << 20
-_MEMORY: Final = "/proc/meminfo"
+_SPARE_BYTES: Final = 3 << 20
+_PIECE_BYTES: Final = 1 << 20
+_LOW_WATER_KB: Final = "512"
+_MADV_POPULATE_WRITE: Final = 23
+_VM: Final = "/proc/sys/vm"
+_SLABS: Final = "/sys/kernel/slab"
 
 
 async def trim(_agent: Agent, _: Nothing) -> Trimmed:
@@ -23,24 +28,52 @@ async def trim(_agent: Agent, _: Nothing) -> Trimmed:
     os.sync()
     gc.collect()
     gc.freeze()
-    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
-        file.write("3")
-    size = max(0, _figure("MemFree") - _SPARE_BYTES) & -mmap.PAGESIZE
-    if size:
-        _zero(size)
-    return Trimmed(size, _figure("MemTotal") - size)
+    _write(f"{_VM}/drop_caches", "3")
+    _shrink_slabs()
+    zeroed = _zero()
+    return Trimmed(zeroed, _figure("MemTotal") - zeroed)
 
 
-def _zero(size: int) -> None:
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    with mmap.mmap(-1, size, flags=flags):
-        return  # populated, hence zeroed
+def _shrink_slabs() -> None:
+    """Give back pages of the kernel's caches that hold nothing any more."""
+    if os.path.isdir(_SLABS):
+        for name in os.listdir(_SLABS):
+            if not os.path.islink(f"{_SLABS}/{name}"):
+                _write(f"{_SLABS}/{name}/shrink", "1")
+
+
+def _zero() -> int:
+    with open(f"{_VM}/min_free_kbytes", encoding="ascii") as file:
+        usual = file.read().strip()
+    _write(f"{_VM}/min_free_kbytes", _LOW_WATER_KB)
+    try:
+        return _take(_figure("MemFree") & -_PIECE_BYTES)
+    finally:
+        _write(f"{_VM}/min_free_kbytes", usual)
+
+
+def _take(size: int) -> int:
+    """Touch up to `size` bytes of fresh memory and give it back; how many were touched."""
+    if not size:
+        return 0
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+    taken = 0
+    with mmap.mmap(-1, size, flags=flags) as region:
+        while taken < size and _figure("MemFree") > _SPARE_BYTES + _PIECE_BYTES:
+            region.madvise(_MADV_POPULATE_WRITE, taken, _PIECE_BYTES)
+            taken += _PIECE_BYTES
+    return taken
 
 
 def _figure(name: str) -> int:
-    with open(_MEMORY, encoding="ascii") as file:
+    with open("/proc/meminfo", encoding="ascii") as file:
         for line in file:
             key, _, value = line.partition(":")
             if key == name:
                 return int(value.split()[0]) * 1024
     return 0
+
+
+def _write(path: str, value: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
