@@ -14,10 +14,8 @@ from tests.repo import tree
 
 ENTRY: Final = "enclos.guest.main"
 STANDARD: Final = frozenset(
-    "__future__ array asyncio base64 collections contextlib ctypes dataclasses enum errno fcntl "
-    "functools hashlib heapq io itertools json math operator os pathlib re resource select "
-    "selectors shutil signal socket stat string struct sys termios time traceback types typing "
-    "weakref".split()
+    "__future__ array collections ctypes dataclasses errno fcntl functools gc heapq itertools "
+    "json mmap os re select signal socket stat struct sys termios time traceback types typing".split()
 )
 """What the agent and the rooms it uses may import of the standard library."""
 
