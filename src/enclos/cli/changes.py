@@ -32,14 +32,14 @@ _AGAIN_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a container."""
+    """Something that happened to a container; `exit_status` is None where nobody knows it."""
 
     time_ns: int
     action: str
     id: str
     name: str
     image: str
-    exit_status: int = 0
+    exit_status: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -164,6 +164,6 @@ def _event(one: Container, action: str, time_ns: int) -> Event:
         id=one.id,
         name=one.name,
         image=definition.image or definition.rootfs if definition else "",
-        exit_status=one.exit_status if action == "die" else 0,
+        exit_status=one.exit_status if one.status == "exited" else None,
         labels=definition.labels if definition else {},
     )

@@ -12,25 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from enclos.cli import fetching, launch, lookup, names, wording
+from enclos.cli import belongings, fetching, lookup, names, textfile, wording
 from enclos.cli.fetching import Ingredients
 from enclos.cli.home import Home
 from enclos.cli.parse import Parsed
 from enclos.config import load
-from enclos.errors import Exists, InvalidRequest
+from enclos.errors import Exists
 from enclos.ids import check_name, new_id
 from enclos.linux import files, signals
 from enclos.plan import container, runsecurity
 from enclos.plan.container import ContainerPlan
 from enclos.plan.runmounts import MountRequest, Source
-from enclos.plan.runoptions import RunOptions, Surroundings, TextFile
+from enclos.plan.runoptions import RunOptions, Surroundings
 from enclos.state import definitions, records
 from enclos.state.definitions import Definition, Mount
 from enclos.storage import volumes
 from enclos.storage.architecture import host_architecture
 from enclos.storage.store import ImageStore, hold
 
-_MAX_FILE_BYTES: Final = 8 << 20
 _TRIES: Final = 20
 
 
@@ -56,8 +55,8 @@ def _written(
         undo.callback(definitions.remove, home.data_root, definition)
         _write_files(home, definition, plan)
         anonymous = [request.source for request in plan.mounts if request.anonymous]
-        undo.callback(volumes.remove, launch.volumes_of(home), anonymous)
-        volumes.make(launch.volumes_of(home), plan.mounts)
+        undo.callback(volumes.remove, belongings.volumes_of(home), anonymous)
+        volumes.make(belongings.volumes_of(home), plan.mounts)
         _write_cidfile(asked, container_id)
         undo.pop_all()
     return definition
@@ -71,7 +70,7 @@ def _plan(
         container_id=container_id,
         home=os.fspath(directory),
         rootfs=os.fspath(ingredients.directory or directory / "merged"),
-        volumes=os.fspath(launch.volumes_of(home)),
+        volumes=os.fspath(belongings.volumes_of(home)),
         directory=os.getcwd(),
         caller_env=load.inherited(),
         passwd=ingredients.passwd,
@@ -89,9 +88,9 @@ def options_of(asked: Parsed) -> RunOptions:
         command=asked.operands[1:],
         entrypoint=_entrypoint(asked),
         env=asked.texts("env"),
-        env_files=tuple(map(text_file, asked.texts("env-file"))),
+        env_files=tuple(map(textfile.read, asked.texts("env-file"))),
         labels=asked.texts("label"),
-        label_files=tuple(map(text_file, asked.texts("label-file"))),
+        label_files=tuple(map(textfile.read, asked.texts("label-file"))),
         annotations=asked.texts("annotation"),
         workdir=asked.text("workdir"),
         user=asked.text("user"),
@@ -133,18 +132,7 @@ def _entrypoint(asked: Parsed) -> tuple[str, ...] | None:
 
 def _seccomp(security_opts: tuple[str, ...]) -> str:
     path = runsecurity.seccomp_file(RunOptions(security_opts=security_opts))
-    return text_file(path).text if path else ""
-
-
-def text_file(path: str) -> TextFile:
-    """A file that a flag names; raises `InvalidRequest` if it cannot be read as text."""
-    try:
-        data = files.read_bounded(path, _MAX_FILE_BYTES)
-        return TextFile(path, data.decode())
-    except OSError as error:
-        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{path} is not text in UTF-8") from error
+    return textfile.read(path).text if path else ""
 
 
 def _definition(
@@ -165,7 +153,7 @@ def _definition(
         id=container_id,
         name=asked.text("name"),
         created=records.now(),
-        rootfs_kind=launch.DIRECTORY if ingredients.directory else launch.IMAGE,
+        rootfs_kind=belongings.DIRECTORY if ingredients.directory else belongings.IMAGE,
         args=process.args if process else (),
         image=image.name if image else "",
         image_digest=image.digest if image else "",
@@ -202,7 +190,7 @@ def _mount(request: MountRequest) -> Mount:
     words = ["ro"] if request.readonly else []
     words += request.options
     if request.kind is Source.VOLUME and not request.copy:
-        words.append(launch.NO_COPY)
+        words.append(belongings.NO_COPY)
     return Mount(str(request.kind), request.source, request.target, tuple(dict.fromkeys(words)))
 
 
@@ -225,7 +213,7 @@ def _write_files(home: Home, definition: Definition, plan: ContainerPlan) -> Non
     directory = lookup.directory(home, definition.id)
     for file in plan.files:
         files.write_atomic(directory / file.name, file.text.encode(), mode=0o644)
-    launch.save_spec(home, definition.id, plan.spec)
+    belongings.save_spec(home, definition.id, plan.spec)
 
 
 def _check_cidfile(asked: Parsed) -> None:

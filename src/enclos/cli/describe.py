@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict
 from typing import Any, Final
 
-from enclos.cli import launch
+from enclos.cli import belongings
 from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.errors import EnclosError
@@ -42,7 +42,7 @@ def container(home: Home, found: Container) -> dict[str, Any]:
         "Name": f"/{found.name}",
         "LogPath": _log_path(home, definition),
         "RestartCount": 0,
-        "Driver": "overlay" if definition and definition.rootfs_kind == launch.IMAGE else "",
+        "Driver": "overlay" if definition and definition.rootfs_kind == belongings.IMAGE else "",
         "Platform": "linux",
         "ExecIDs": _exec_ids(home, found),
         "GraphDriver": _graph_driver(home, definition),
@@ -58,7 +58,7 @@ def container(home: Home, found: Container) -> dict[str, Any]:
 def _spec(home: Home, found: Container) -> Spec | None:
     try:
         if found.definition is not None:
-            return launch.spec_of(home, found.id)
+            return belongings.spec_of(home, found.id)
         return reach.kept_spec(home.root, found.id)
     except EnclosError:
         return None  # what else is known is still worth showing
@@ -82,7 +82,7 @@ def _state(found: Container) -> dict[str, Any]:
 
 
 def _log_path(home: Home, definition: Definition | None) -> str:
-    path = launch.log_of(home, definition.id) if definition else None
+    path = belongings.log_of(home, definition.id) if definition else None
     return os.fspath(path) if path and path.exists() else ""
 
 
@@ -93,7 +93,7 @@ def _exec_ids(home: Home, found: Container) -> list[str]:
 
 
 def _graph_driver(home: Home, definition: Definition | None) -> dict[str, Any]:
-    root = launch.root_of(home, definition) if definition else None
+    root = belongings.root_of(home, definition) if definition else None
     if not isinstance(root, LayeredRoot):
         return {"Name": "", "Data": {}}
     data = {

@@ -13,31 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.cli import complain, lookup, removal
+from enclos.cli import belongings, complain, lookup, removal
 from enclos.cli.console import Console
 from enclos.cli.home import Home
-from enclos.errors import EnclosError, NotFound, Unclean
+from enclos.errors import EnclosError, NotFound
 from enclos.linux import files, libc
-from enclos.oci import load
-from enclos.oci.types import Spec
 from enclos.plan.runmounts import MountRequest, Source
 from enclos.sandbox import create, delete, start
 from enclos.sandbox.client import Connection
-from enclos.state import definitions, records
+from enclos.state import records
 from enclos.state.definitions import Definition
 from enclos.storage import rootfs, volumes
-from enclos.storage.rootfs import LayeredRoot, PlainRoot, RootFs
-from enclos.storage.store import ImageStore
+from enclos.storage.rootfs import LayeredRoot
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
-SPEC: Final = "config.json"
-LOG: Final = "log"
-IMAGE: Final = "image"
-DIRECTORY: Final = "directory"
-"""Values of a definition's `rootfs_kind`."""
-NO_COPY: Final = "nocopy"
-"""Option of a volume that does not begin with what the image has in its place."""
 NOTICE: Final = "no usable KVM: the machine is emulated, which is no isolation boundary"
 
 
@@ -86,15 +76,15 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
     console = how.console
     channels = c.Channels(stdin=definition.interactive, terminal=definition.tty)
     plain = console is not None and not definition.tty
-    log = os.fspath(log_of(home, definition.id)) if how.record_output else ""
+    log = belongings.log_of(home, definition.id)
     with ExitStack() as mounted:  # ours only until the sandbox has its own
         new = create.NewContainer(
             id=definition.id,
             bundle=lookup.directory(home, definition.id),
-            spec=spec_of(home, definition.id),
+            spec=belongings.spec_of(home, definition.id),
             channels=console.channels if console else channels,
             stdio=console.descriptors if console and plain else (),
-            log=log,
+            log=os.fspath(log) if how.record_output else "",
             owner="root",
             template=how.template and definition.template,
             mount_root=lambda: _mount(home, definition, mounted),
@@ -104,19 +94,21 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
 
 def _mount(home: Home, definition: Definition, mounted: ExitStack) -> Path:
     """The root file system in place, new volumes filled from it."""
-    root = root_of(home, definition)
+    root = belongings.root_of(home, definition)
     place = rootfs.mount(root, volatile=definition.auto_remove)
     if isinstance(root, LayeredRoot):
         mounted.callback(libc.umount2, os.fspath(place), libc.MNT_DETACH)
     requests = [
-        MountRequest(Source.VOLUME, one.target, one.source, copy=NO_COPY not in one.options)
+        MountRequest(
+            Source.VOLUME, one.target, one.source, copy=belongings.NO_COPY not in one.options
+        )
         for one in definition.mounts
         if one.kind == Source.VOLUME
     ]
     if requests:
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            volumes.fill(volumes_of(home), requests, descriptor)
+            volumes.fill(belongings.volumes_of(home), requests, descriptor)
         finally:
             os.close(descriptor)
     return place
@@ -161,39 +153,3 @@ def notice_emulation(home: Home, container_id: str) -> None:
         return  # it has ended already, which will be told
     if sandbox.accelerator == "tcg":
         complain.say(NOTICE)
-
-
-def root_of(home: Home, definition: Definition) -> RootFs:
-    """The container's root file system."""
-    if definition.rootfs_kind == DIRECTORY:
-        return PlainRoot(Path(definition.rootfs))
-    store = ImageStore(home.data_root)
-    layers = tuple(store.layer(chain_id) / "diff" for chain_id in definition.layers)
-    return LayeredRoot(layers, lookup.directory(home, definition.id))
-
-
-def spec_of(home: Home, container_id: str) -> Spec:
-    """The spec the container was defined with; raises `Unclean` if it is gone."""
-    path = lookup.directory(home, container_id) / SPEC
-    try:
-        return load.load_spec(files.read_bounded(path, load.MAX_BYTES), file=str(path))
-    except FileNotFoundError as error:
-        raise Unclean(
-            f"{path} is gone", hint=f"remove the container: enclos rm {container_id[:12]}"
-        ) from error
-
-
-def save_spec(home: Home, container_id: str, spec: Spec) -> None:
-    """Write the spec for the starts to come."""
-    path = lookup.directory(home, container_id) / SPEC
-    files.write_atomic(path, load.dump_spec(spec, indent=1).encode("utf-8", "surrogateescape"))
-
-
-def volumes_of(home: Home) -> Path:
-    """The directory of all volumes."""
-    return home.data_root / "volumes"
-
-
-def log_of(home: Home, container_id: str) -> Path:
-    """The file the container's output is recorded in."""
-    return definitions.directory(home.data_root, container_id) / LOG

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from enclos.cli import launch, lookup
+from enclos.cli import belongings, lookup
 from enclos.cli.home import Home, open_home
 from enclos.cli.lookup import Container
 from enclos.cli.parse import Parsed
@@ -60,7 +60,7 @@ def _root(home: Home, container: Container) -> Iterator[int]:
             os.close(descriptor)
         return
     directory = os.getcwd()
-    with rootfs.opened(launch.root_of(home, container.defined())) as descriptor:
+    with rootfs.opened(belongings.root_of(home, container.defined())) as descriptor:
         os.chdir(directory)
         yield descriptor
 

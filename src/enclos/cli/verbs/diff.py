@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from enclos.cli import launch, lookup, output
+from enclos.cli import belongings, lookup, output
 from enclos.cli.home import open_home
 from enclos.cli.output import Columns
 from enclos.cli.parse import Parsed
@@ -19,13 +19,13 @@ def run(asked: Parsed) -> int:
     """One line for each path, with docker's letters."""
     home = open_home()
     definition = lookup.find(home, asked.operands[0]).defined()
-    root = launch.root_of(home, definition)
+    root = belongings.root_of(home, definition)
     if not isinstance(root, LayeredRoot):
         raise InvalidRequest(
             f"container {definition.name} runs in a directory of yours, in place",
             hint="compare it by your own means",
         )
-    spec = launch.spec_of(home, definition.id)
+    spec = belongings.spec_of(home, definition.id)
     ignored = {mount.destination for mount in spec.mounts}
     found = changes.changes(root, ignored=ignored)
     how = asked.text("format", "{{.Kind}} {{.Path}}")

@@ -59,7 +59,7 @@ def _matches(event: Event, key: str, value: str) -> bool:
 
 def _fields(event: Event) -> dict[str, object]:
     attributes = {"image": event.image, "name": event.name, **event.labels}
-    if event.action == "die":
+    if event.action == "die" and event.exit_status is not None:
         attributes["exitCode"] = str(event.exit_status)
     return {
         "Type": "container",
@@ -77,6 +77,7 @@ def _fields(event: Event) -> dict[str, object]:
 def _plain(event: Event) -> str:
     seconds, rest = divmod(event.time_ns, 10**9)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    exit_code = f"exitCode={event.exit_status}, " if event.action == "die" else ""
+    known = event.action == "die" and event.exit_status is not None
+    exit_code = f"exitCode={event.exit_status}, " if known else ""
     about = f"{exit_code}image={event.image}, name={event.name}"
     return f"{stamp}.{rest:09d}Z container {event.action} {event.id} ({about})\n"

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from enclos.cli import console, define, keys, lookup, session
+from enclos.cli import console, keys, lookup, session, textfile
 from enclos.cli.follow import Followed, stoppable
 from enclos.cli.home import Home, open_home
 from enclos.cli.lookup import Container
@@ -95,7 +95,7 @@ def _process(home: Home, container: Container, asked: Parsed) -> Process:
     options = RunOptions(
         command=asked.operands[1:],
         env=asked.texts("env"),
-        env_files=tuple(map(define.text_file, asked.texts("env-file"))),
+        env_files=tuple(map(textfile.read, asked.texts("env-file"))),
         workdir=asked.text("workdir"),
         tty=asked.on("tty"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from enclos.cli import launch, logview, lookup, output, wording
+from enclos.cli import belongings, logview, lookup, output, wording
 from enclos.cli.home import Home, open_home
 from enclos.cli.logview import Line, Running, Wanted
 from enclos.cli.lookup import Container
@@ -18,7 +18,7 @@ def run(asked: Parsed) -> int:
     home = open_home()
     container = lookup.find(home, asked.operands[0])
     wanted = _wanted(asked)
-    path = launch.log_of(home, container.defined().id)
+    path = belongings.log_of(home, container.defined().id)
     if not path.exists():
         if container.status == "created":
             return 0

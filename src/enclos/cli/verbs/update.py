@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from enclos.cli import complain, launch, lookup
+from enclos.cli import belongings, complain, lookup
 from enclos.cli.eachone import each
 from enclos.cli.home import Home, open_home
 from enclos.cli.lookup import Container
@@ -56,8 +56,8 @@ def _update(home: Home, container: Container, changes: Resources) -> None:
     if container.running:
         ask.update(home.root, container.id, load.dump_resources(changes))
         _warn_about_machine(home, container, changes)
-    spec = launch.spec_of(home, definition.id)
-    launch.save_spec(home, definition.id, _changed(spec, changes))
+    spec = belongings.spec_of(home, definition.id)
+    belongings.save_spec(home, definition.id, _changed(spec, changes))
 
 
 def _changed(spec: Spec, changes: Resources) -> Spec:
