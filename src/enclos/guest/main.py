@@ -37,6 +37,9 @@ def main() -> None:
 def _serve() -> None:
     with open(VERSION_FILE, encoding="ascii") as file:
         version = file.read().strip()
+    # Not to be woken by every write of a container: it fills its pipe before we empty it. Under
+    # emulation, where switching between processes is what costs, that doubles the throughput.
+    os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     loop = Loop()
     service = Service()
     channel = Channel(loop, boot.open_port(), service.take)

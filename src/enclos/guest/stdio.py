@@ -6,6 +6,7 @@ A stream number of 0 means /dev/null.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import Final
 
@@ -14,6 +15,8 @@ from enclos.guest.streams import Input, Output, Streams
 from enclos.guest.tasks import Promise, after
 from enclos.guest.terminal import ConsoleSocket, Terminal
 from enclos.wire.messages import Stdio
+
+_PIPE_BYTES: Final = 512 << 10
 
 
 class ProcessIo:
@@ -87,11 +90,11 @@ class ProcessIo:
         null = self._null()[0]
         stdin, writers = null, {0: null}
         if self._input is not None:
-            stdin, ours = os.pipe2(os.O_CLOEXEC)
+            stdin, ours = _pipe()
             self._children.append(stdin)
             self._input.attach(ours)
         for number, output in zip(_outputs(self._stdio), self._outputs, strict=True):
-            ours, writers[number] = os.pipe2(os.O_CLOEXEC)
+            ours, writers[number] = _pipe()
             self._children.append(writers[number])
             output.attach(ours)
         return stdin, writers[self._stdio.stdout], writers[self._stdio.stderr]
@@ -100,6 +103,13 @@ class ProcessIo:
         for descriptor in self._children:
             os.close(descriptor)
         self._children.clear()
+
+
+def _pipe() -> tuple[int, int]:
+    """Reading and writing end of a pipe that takes more than usual; see main.py."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return reading, writing
 
 
 def _outputs(stdio: Stdio) -> list[int]:

@@ -145,7 +145,7 @@ class Output:
         _buffer[:_HEADER] = frames.header(frames.DATA, self._number, length)
         self._channel.send(_buffer[: _HEADER + length])
         self._credit -= length
-        return True
+        return length == room  # less than was asked for: the pipe is empty now
 
 
 class Input:
