@@ -73,3 +73,10 @@ def test_the_cpu_follows_the_accelerator(accelerator: str, cpu: str) -> None:
     made = argv.arguments(replace(BOARD, accelerator=accelerator), COLD)
     assert options(made, "-cpu") == [cpu]
     assert options(made, "-accel")[0].startswith(accelerator)
+
+
+def test_plugged_memory_is_for_the_kernel_too() -> None:
+    """`online_movable` would overrule the policy: 8 GiB need more page tables than 256 MiB hold."""
+    words = argv.command_line(BOARD).split()
+    assert "memory_hotplug.online_policy=auto-movable" in words
+    assert "memhp_default_state=online" in words

@@ -18,7 +18,7 @@ SHARE_TAG: Final = "enclos"
 
 _COMMAND_LINE: Final = (
     "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all "
-    "memory_hotplug.online_policy=auto-movable memhp_default_state=online_movable "
+    "memory_hotplug.online_policy=auto-movable memhp_default_state=online "
     "tsc=reliable no_timer_check rcupdate.rcu_expedited=1 cryptomgr.notests "
     "8250.nr_uarts=1 random.trust_cpu=off systemd.show_status=0"
 )
