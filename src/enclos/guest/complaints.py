@@ -25,6 +25,9 @@ from enclos.linux import libc
 _IN_PATH: Final = "in $PATH"
 _ABOUT_THE_PROGRAM: Final = ("executable file `", "the path `", "cannot open `")
 _NOT_REGULAR: Final = "is not a regular file"
+_MISSING: Final = "check the spelling, and what the image has to offer"
+_NOT_RUNNABLE: Final = "name a file that may be executed"
+"""Hints: none of the words that engines look for may be in them."""
 _MEANT_ELSEWHERE: Final = (
     (re.compile("executable file .*not found in", re.IGNORECASE), "program not found in"),
     (re.compile("no such file or directory", re.IGNORECASE), "it is missing"),
@@ -66,13 +69,13 @@ def translate(complaint: str, program: Program, *, pid: int = 0) -> EnclosError:
     """
     named = f'exec: "{program.name}":'
     if _IN_PATH in complaint:
-        return ProgramNotFound(f"{named} executable file not found {_IN_PATH}")
+        return ProgramNotFound(f"{named} executable file not found {_IN_PATH}", hint=_MISSING)
     if not any(word in complaint for word in _ABOUT_THE_PROGRAM):
         return GuestFailed(_reworded(complaint) or "crun failed without a word")
     words = _words(complaint, program, pid=pid)
     if words in {"no such file or directory", "not a directory"}:
-        return ProgramNotFound(f"{named} stat {program.name}: {words}")
-    return ProgramNotRunnable(f"{named} {words}")
+        return ProgramNotFound(f"{named} stat {program.name}: {words}", hint=_MISSING)
+    return ProgramNotRunnable(f"{named} {words}", hint=_NOT_RUNNABLE)
 
 
 def _words(complaint: str, program: Program, *, pid: int) -> str:

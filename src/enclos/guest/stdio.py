@@ -1,6 +1,7 @@
 """The standard streams of one process: pipes, or a terminal, joined to streams of the channel.
 
-Made before crun runs (`descriptors` become its 0-2, and so the process's), connected after.
+Made before crun runs (`descriptors` become its 0-2, and so the process's), connected after: what
+crun itself says there, about a program that it cannot run, is nobody's output.
 A stream number of 0 means /dev/null.
 """
 
@@ -26,6 +27,7 @@ class ProcessIo:
         _check(streams, stdio)
         self._stdio = stdio
         self._children: list[int] = []
+        self._readers: list[int] = []
         self._terminal: Terminal | None = None
         self._input = (
             Input(streams, stdio.stdin, closes=not stdio.terminal) if stdio.stdin else None
@@ -46,6 +48,9 @@ class ProcessIo:
         """Once crun has succeeded: only the process holds its ends now."""
         self._release()
         if self._console is None:
+            for output, reader in zip(self._outputs, self._readers, strict=True):
+                output.attach(reader)
+            self._readers.clear()
             return
         master = await self._console.master
         self._console.close()
@@ -77,6 +82,7 @@ class ProcessIo:
 
     def _dispose(self) -> None:
         self._release()
+        _close(self._readers)
         if self._console is not None:
             self._console.close()
         self.died()
@@ -93,16 +99,20 @@ class ProcessIo:
             stdin, ours = _pipe()
             self._children.append(stdin)
             self._input.attach(ours)
-        for number, output in zip(_outputs(self._stdio), self._outputs, strict=True):
+        for number in _outputs(self._stdio):
             ours, writers[number] = _pipe()
             self._children.append(writers[number])
-            output.attach(ours)
+            self._readers.append(ours)
         return stdin, writers[self._stdio.stdout], writers[self._stdio.stderr]
 
     def _release(self) -> None:
-        for descriptor in self._children:
-            os.close(descriptor)
-        self._children.clear()
+        _close(self._children)
+
+
+def _close(descriptors: list[int]) -> None:
+    """Close and forget them."""
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def _pipe() -> tuple[int, int]:
