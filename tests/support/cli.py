@@ -51,12 +51,12 @@ class Programs:
 
     def command(self, *words: str | Path) -> list[str]:
         """`enclos WORDS…` as an argument list."""
-        return [sys.executable, "-m", "enclos.cli", *map(os.fspath, words)]
+        return [sys.executable, "-m", "enclos.cli", *map(str, words)]
 
     def oci_command(self, *words: str | Path) -> list[str]:
         """`enclos-oci WORDS…` as an argument list."""
         root = os.fspath(self.state_root)
-        return [sys.executable, "-m", "enclos.ocicli", "--root", root, *map(os.fspath, words)]
+        return [sys.executable, "-m", "enclos.ocicli", "--root", root, *map(str, words)]
 
     def enclos(self, *words: str | Path, stdin: bytes | None = None) -> Answer:
         """Run `enclos WORDS…` to its end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +35,5 @@ def leak_scope(programs: Programs) -> leaks.Scope:
 
 
 @pytest.fixture(autouse=True)
-def _clean(leak_check: None) -> Iterator[None]:
+def _clean(leak_check: None) -> None:
     """Every test with a guest leaves nothing behind."""
-    yield

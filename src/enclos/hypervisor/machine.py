@@ -19,3 +19,4 @@ class Machine(Protocol):
 
     def tail(self) -> str:
         """The last lines the guest's kernel wrote to its console."""
+        ...

@@ -48,7 +48,10 @@ def _run(kind: str, hook: Hook, state: bytes) -> None:
     if not os.path.isabs(hook.path):
         raise InvalidRequest(f"{kind} hook {hook.path!r} is not an absolute path")
     arguments = [hook.path, *hook.args[1:]]
-    environment = dict(pair.partition("=")[::2] for pair in hook.env)
+    environment: dict[str, str] = {}
+    for pair in hook.env:
+        name, _, value = pair.partition("=")
+        environment[name] = value
     try:
         process.run(
             arguments,

@@ -33,7 +33,7 @@ class Process:
     exec_id: str
     terminal: bool
     stdin: Input | None = None
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list["Output"])
     ended: Ended | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     standin_pid: int = 0
@@ -45,7 +45,7 @@ class Container:
 
     record: ContainerRecord
     init: Process
-    execs: dict[str, Process] = field(default_factory=dict)
+    execs: dict[str, Process] = field(default_factory=dict[str, Process])
 
     def process(self, exec_id: str) -> Process:
         """The process called `exec_id`, init if empty; raises `NotFound`."""
@@ -67,12 +67,12 @@ class Sandbox:
     machine: QemuMachine | None = None
     link: Link | None = None
     kernel: str = ""
-    containers: dict[str, Container] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict[str, Container])
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed: EnclosError | None = None
     finish: asyncio.Event = field(default_factory=asyncio.Event)
-    clients: set[Link] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    clients: set[Link] = field(default_factory=set["Link"])
+    tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     ending: bool = False
 
     def container(self, name: str) -> Container:

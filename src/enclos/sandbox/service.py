@@ -105,7 +105,9 @@ async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
         log.info("nothing left to kill", container=kill.id, error=error)
 
 
-async def _call_with(handler: Handler, sandbox: Sandbox, kind: type, request: Request) -> object:
+async def _call_with(
+    handler: Handler, sandbox: Sandbox, kind: type[Any], request: Request
+) -> object:
     try:
         message: Any = codec.decode(kind, request.body)
     except EnclosError:

@@ -107,7 +107,10 @@ def _fork(
         told = b""
         while piece := ours.recv(_REPORT_BYTES):
             told += piece
-    words = dict(line.partition(" ")[::2] for line in told.decode(errors="replace").splitlines())
+    words: dict[str, str] = {}
+    for line in told.decode(errors="replace").splitlines():
+        word, _, rest = line.partition(" ")
+        words[word] = rest
     if "ready" not in words:
         reason = words.get("failed", "it died")
         raise MachineFailed(f"cannot set up the container's stand-in process: {reason}")

@@ -11,7 +11,7 @@ import json
 import types
 import typing
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from enclos.errors import EnclosError
 
@@ -43,16 +43,17 @@ def decode(kind: type[T], data: bytes) -> T:
         raw = json.loads(data.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
         raise CodecError(f"{kind.__name__}: not JSON: {error}") from error
-    return typing.cast(T, _typed(kind, raw, kind.__name__))
+    return cast(T, _typed(kind, raw, kind.__name__))
 
 
 def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("tuple[object, ...]", value)]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        members = cast("dict[object, object]", value)
+        return {str(key): _plain(item) for key, item in members.items()}
     return value
 
 
@@ -69,13 +70,18 @@ def _typed(kind: Any, raw: Any, where: str) -> Any:
         return _tuple(kind, raw, where)
     if origin is dict:
         return _dict(kind, raw, where)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, raw, where)
-    if isinstance(raw, bool) is not (kind is bool) or not isinstance(raw, kind):
-        if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
-            return float(raw)
-        raise CodecError(f"{where}: {type(raw).__name__} instead of {kind.__name__}")
-    return raw
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(cast("type[Any]", kind), raw, where)
+    return _plain_value(cast("type[Any]", kind), raw, where)
+
+
+def _plain_value(kind: type[Any], raw: Any, where: str) -> Any:
+    """A string, number or truth value; a whole number will do for a float, a bool for nothing."""
+    if isinstance(raw, bool) is (kind is bool) and isinstance(raw, kind):
+        return raw
+    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return float(raw)
+    raise CodecError(f"{where}: {type(raw).__name__} instead of {kind.__name__}")
 
 
 def _optional(kind: Any, raw: Any, where: str) -> Any:
@@ -86,28 +92,41 @@ def _optional(kind: Any, raw: Any, where: str) -> Any:
 
 
 def _tuple(kind: Any, raw: Any, where: str) -> Any:
-    if not isinstance(raw, list) or len(raw) > MAX_ITEMS:
-        raise CodecError(f"{where}: not a list of at most {MAX_ITEMS} items")
+    if not isinstance(raw, list):
+        raise CodecError(f"{where}: {type(raw).__name__} instead of a list")
+    items = cast("list[Any]", raw)
+    _check_count(len(items), where)
     inner = typing.get_args(kind)[0]
-    return tuple(_typed(inner, item, f"{where}[{at}]") for at, item in enumerate(raw))
+    return tuple(_typed(inner, item, f"{where}[{at}]") for at, item in enumerate(items))
 
 
 def _dict(kind: Any, raw: Any, where: str) -> Any:
-    if not isinstance(raw, dict) or len(raw) > MAX_ITEMS:
-        raise CodecError(f"{where}: not an object of at most {MAX_ITEMS} members")
+    members = _object(raw, where)
     inner = typing.get_args(kind)[1]
-    return {key: _typed(inner, item, f"{where}.{key}") for key, item in raw.items()}
+    return {key: _typed(inner, item, f"{where}.{key}") for key, item in members.items()}
 
 
-def _dataclass(kind: type, raw: Any, where: str) -> Any:
-    if not isinstance(raw, dict):
-        raise CodecError(f"{where}: {type(raw).__name__} instead of an object")
+def _dataclass(kind: type[Any], raw: Any, where: str) -> Any:
+    members = _object(raw, where)
     hints = _hints(kind)
-    unknown = raw.keys() - hints.keys()
+    unknown = members.keys() - hints.keys()
     if unknown:
         raise CodecError(f"{where}: unknown member {min(unknown)[:80]!r}")
-    values = {name: _typed(hints[name], item, f"{where}.{name}") for name, item in raw.items()}
+    values = {name: _typed(hints[name], item, f"{where}.{name}") for name, item in members.items()}
     try:
         return kind(**values)
     except TypeError as error:
         raise CodecError(f"{where}: {error}") from error
+
+
+def _object(raw: Any, where: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise CodecError(f"{where}: {type(raw).__name__} instead of an object")
+    members = cast("dict[str, Any]", raw)
+    _check_count(len(members), where)
+    return members
+
+
+def _check_count(count: int, where: str) -> None:
+    if count > MAX_ITEMS:
+        raise CodecError(f"{where}: {count} items are over {MAX_ITEMS}")

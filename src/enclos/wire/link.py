@@ -72,11 +72,13 @@ class Handlers:
 
 @dataclass(slots=True)
 class _State:
-    waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
-    partial: dict[int, bytearray] = field(default_factory=dict)
-    queue: deque[memoryview] = field(default_factory=deque)
-    received: list[int] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    waiting: dict[int, asyncio.Future[bytes]] = field(
+        default_factory=dict[int, "asyncio.Future[bytes]"]
+    )
+    partial: dict[int, bytearray] = field(default_factory=dict[int, bytearray])
+    queue: deque[memoryview] = field(default_factory=deque[memoryview])
+    received: list[int] = field(default_factory=list[int])
+    tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     closed: EnclosError | None = None
     writing: bool = False
 

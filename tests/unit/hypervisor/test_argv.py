@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ COLD = Wiring(monitor=10, agent=11, console=12, ram=13, hotplug=14, kernel=15, i
 
 def options(arguments: list[str], name: str) -> list[str]:
     """Every value of the option `name`."""
-    return [value for key, value in zip(arguments, arguments[1:], strict=False) if key == name]
+    return [value for key, value in itertools.pairwise(arguments) if key == name]
 
 
 def test_a_cold_boot_names_kernel_and_initrd_by_descriptor() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 from qemu.qmp.events import EventListener
@@ -98,8 +98,8 @@ async def _ignore_shared(monitor: Monitor) -> None:
 async def _wait_migration(events: EventListener) -> None:
     while True:
         event = await events.get()
-        data = event["data"]
-        status = data.get("status") if isinstance(data, dict) else None
+        data = cast("Mapping[str, Value]", event["data"])
+        status = data.get("status")
         if status == "completed":
             return
         if status in {"failed", "cancelled"}:
