@@ -1,12 +1,17 @@
-"""Runs commands and measures their wall time; what goes wrong makes a row unavailable."""
+"""Runs commands and measures their wall time; what goes wrong makes a row unavailable.
+
+Output goes to files, not pipes: a container that is left running keeps its `create`'s streams,
+and a pipe would have no end.
+"""
 
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from tests.perf.series import Missing, Row, Unavailable
 
@@ -15,25 +20,36 @@ TIMEOUT_S: Final = 120
 
 def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
     """The stdout of `argv`; raises `Unavailable` with its words if it fails."""
-    try:
-        done = subprocess.run(
-            argv, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S
-        )
-    except FileNotFoundError as error:
-        raise Unavailable(f"no {argv[0]} here") from error
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{argv[0]} took over {TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip() or "nothing said"
-        raise Unavailable(f"{Path(argv[0]).name} ended with {done.returncode}: {said[-300:]}")
-    return done.stdout.decode("utf-8", "replace")
+    return _timed(argv, cwd)[0]
 
 
 def wall_ms(argv: Sequence[str], *, cwd: Path | None = None) -> float:
     """Milliseconds from the fork of `argv` to its end; raises `Unavailable` if it fails."""
-    start = time.perf_counter()
-    run(argv, cwd=cwd)
-    return (time.perf_counter() - start) * 1000
+    return _timed(argv, cwd)[1]
+
+
+def _timed(argv: Sequence[str], cwd: Path | None) -> tuple[str, float]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.perf_counter()
+        try:
+            done = subprocess.run(
+                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=TIMEOUT_S
+            )
+        except FileNotFoundError as error:
+            raise Unavailable(f"no {argv[0]} here") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"{argv[0]} took over {TIMEOUT_S} s") from error
+        wall = (time.perf_counter() - start) * 1000
+        if done.returncode != 0:
+            said = _text(err).strip() or "nothing said"
+            name = Path(argv[0]).name
+            raise Unavailable(f"{name} ended with {done.returncode}: {said[-300:]}")
+        return _text(out), wall
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
 
 
 def row(name: str, argv: Sequence[str], *, cwd: Path | None = None) -> Row | Missing:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.perf import commands
-from tests.perf.series import Unavailable
+from tests.perf.series import Unavailable, to_stderr
 
 _KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _MIRROR: Final = "http://deb.debian.org/debian"
@@ -56,7 +56,7 @@ def found(runsc: str, scratch: Path) -> Iterator[Sequence[Peer]]:
 def fetch_runsc(cache: Path) -> str:
     """The path of backports' runsc, unpacked into `cache` if it is not there yet.
 
-    Returns nothing if the archive does not have it.
+    Returns nothing, and says why, if it cannot be had.
     """
     program = cache / "usr" / "bin" / "runsc"
     if program.exists():
@@ -64,11 +64,13 @@ def fetch_runsc(cache: Path) -> str:
     if on_path := shutil.which("runsc"):
         return on_path
     shutil.rmtree(cache, ignore_errors=True)
+    cache.mkdir(parents=True)
     lines = [f"deb [signed-by={_KEYRING}] {_MIRROR} {suite} main" for suite in _SUITES]
     argv = ["mmdebstrap", "--mode=root", "--variant=extract", f"--include=runsc/{_SUITES[1]}"]
     try:
         commands.run([*argv, _SUITES[0], str(cache), *lines])
-    except Unavailable:
+    except Unavailable as error:
+        to_stderr(f"no runsc: {error}")
         return ""
     return str(program) if program.exists() else ""
 

@@ -35,7 +35,11 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
             commands.row(f"{p.name} run", p.argv("run", "--bundle", str(made), f"perf-{p.name}"))
             for p in runtimes
         ]
-        rows += [] if subject.runsc else [Missing("runsc run", "not in bookworm-backports")]
+        rows += (
+            []
+            if subject.runsc
+            else [Missing("runsc run", "could not be fetched from bookworm-backports")]
+        )
         try:
             with bare.prepared(subject.assets, subject.board) as machine:
                 rows.append(Row(BARE_COLD, "ms", machine.cold_ms))

@@ -45,7 +45,9 @@ def find(*, enclos: str, runsc: str, scratch: Path) -> Subject:
     settings = load.settings()
     place = Place(StateRoot(settings.state_root), settings, facts.gather())
     assets = store.load(settings.data_root)
-    board = place.board(accelerate.choose(settings, place.host, assets))
+    board = place.board(
+        accelerate.choose(settings, place.host, assets), vcpus=settings.default_vcpus
+    )
     return Subject(first, str(second), runsc, assets, board, settings.state_root, scratch)
 
 

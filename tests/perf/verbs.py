@@ -52,8 +52,8 @@ def _exec(subject: Subject) -> Iterator[list[Row | Missing]]:
 def _running(peer: Peer, made: Path) -> Iterator[list[Row | Missing]]:
     """The verbs of one runtime on a container that sleeps."""
     name = f"perf-verbs-{peer.name}"
-    commands.run(peer.argv("create", "--bundle", str(made), name))
     try:
+        commands.run(peer.argv("create", "--bundle", str(made), name))
         commands.run(peer.argv("start", name))
         yield [
             commands.row(f"{peer.name} {verb}", peer.argv(*argv))
