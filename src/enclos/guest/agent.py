@@ -21,8 +21,8 @@ class Agent:
     streams: Streams
     reaper: Reaper
     version: str
-    reserved_bytes: int
-    """What the kernel had taken for itself at boot."""
+    boot_managed_bytes: int
+    """The memory that the kernel had to give at boot."""
     containers: dict[str, Container] = field(default_factory=dict[str, Container])
 
     def say(self, event: str, message: object) -> None:

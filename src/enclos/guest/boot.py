@@ -14,7 +14,7 @@ import struct
 from typing import Final
 
 from enclos.errors import GuestFailed
-from enclos.guest import console
+from enclos.guest import limits
 from enclos.guest.records import CGROUPS, PARENT
 from enclos.linux import libc
 from enclos.wire.messages import PORT_NAME
@@ -40,20 +40,6 @@ _MOUNTS: Final = (
     ("cgroup2", CGROUPS, "cgroup2", _STRICT, "nsdelegate,memory_recursiveprot"),
 )  # fmt: skip
 
-_SYSCTLS: Final = (
-    ("kernel/panic", "-1"),
-    ("kernel/panic_on_oops", "1"),
-    ("kernel/keys/root_maxkeys", "1000000"),
-    ("kernel/keys/root_maxbytes", "25000000"),
-    ("kernel/pid_max", "4194304"),
-    ("fs/file-max", "1000000"),
-    ("fs/inotify/max_user_instances", "8192"),
-    ("fs/inotify/max_user_watches", "524288"),
-    ("vm/max_map_count", "262144"),
-    ("net/ipv4/ip_forward", "0"),
-    ("net/ipv4/ping_group_range", "0 2147483647"),
-)
-
 
 def prepare() -> None:
     """Everything up to the point where the port can be opened."""
@@ -67,8 +53,7 @@ def prepare() -> None:
     os.makedirs("/run/enclos/containers", mode=0o700)
     _load_modules()
     _prepare_cgroups()
-    for name, value in _SYSCTLS:
-        _write(f"/proc/sys/{name}", value)
+    limits.lift()
     _loopback_up()
 
 
@@ -124,16 +109,7 @@ def _prepare_cgroups() -> None:
         controllers = file.read().split()
     for directory in (CGROUPS, f"{CGROUPS}/{PARENT}"):
         for controller in controllers:
-            _write(f"{directory}/cgroup.subtree_control", f"+{controller}")
-
-
-def _write(path: str, value: str) -> None:
-    """Set a knob; one that this kernel lacks or refuses is said on the console."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(value)
-    except OSError as error:
-        console.say(f"cannot write {value} to {path}: {error.strerror}")
+            limits.write(f"{directory}/cgroup.subtree_control", f"+{controller}")
 
 
 def _loopback_up() -> None:

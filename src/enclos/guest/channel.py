@@ -75,17 +75,17 @@ class Channel:
 
     def _read(self) -> None:
         pieces: list[bytes] = []
-        for _ in range(_READS_AT_ONCE):
+        while len(pieces) < _READS_AT_ONCE:
             try:
-                piece = os.read(self._fd, _READ_BYTES)
+                pieces.append(os.read(self._fd, _READ_BYTES))
             except (BlockingIOError, InterruptedError):
                 break
-            if not piece:
-                self._pause()
+            if not pieces[-1]:
                 break
-            pieces.append(piece)
         for frame in self._decoder.feed(b"".join(pieces)):
             self._take(frame)
+        if pieces and not pieces[-1]:
+            self._pause()
 
     def _pause(self) -> None:
         """Nobody at the other end, which the port reports without pause: look now and then."""

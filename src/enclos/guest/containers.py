@@ -58,6 +58,8 @@ async def delete(agent: Agent, request: Target) -> Nothing:
     outcome = await crun.run(agent.reaper, ["delete", "--force", owner.id])
     if outcome.status:
         raise GuestFailed(f"cannot delete container {owner.id!r}: {outcome.complaint}")
+    for one in (owner.init, *owner.execs.values()):
+        await one.told
     _forget(agent, owner)
     return Nothing()
 

@@ -8,6 +8,7 @@ the same, where JSON would look odd.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,8 @@ STATE: Final = "/run/crun"
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C"}
 _LOG: Final = "/run/enclos/crun.log"
 _LOG_BYTES: Final = 64 << 10
+_SIGNALS: Final = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""Python ignores some, and what is ignored would stay so in the container."""
 _last: list[int] = [0]
 
 
@@ -39,7 +42,9 @@ async def run(
     argv = [PROGRAM, "--root", STATE, "--cgroup-manager", "cgroupfs",
             "--log", log, "--log-format", "text", *arguments]  # fmt: skip
     moves = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(stdio)]
-    pid = os.posix_spawn(PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=())
+    pid = os.posix_spawn(
+        PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=(), setsigdef=_SIGNALS
+    )
     status = await reaper.ended(pid)
     return Outcome(status, _complaint(log))
 

@@ -12,12 +12,12 @@ import time
 from typing import Final
 
 from enclos.errors import TimedOut
+from enclos.guest import limits
 from enclos.guest.agent import Agent
 from enclos.wire.messages import Devices, Nothing, Online
 
 _PCI: Final = "/sys/bus/pci"
 _PROCESSORS: Final = "/sys/devices/system/cpu"
-_MEMORY: Final = "/sys/devices/system/memory"
 _POLL_S: Final = 0.005
 _TOLERANCE_BYTES: Final = 1 << 20
 
@@ -30,34 +30,27 @@ async def rescan(_agent: Agent, _: Nothing) -> Devices:
 
 
 async def online(agent: Agent, request: Online) -> Online:
-    """Wait until memory and processors are in use; raises `TimedOut` with what there is."""
+    """Wait until so much memory more than at boot, and so many processors, are in use.
+
+    Raises `TimedOut` with what there is.
+    """
     limit = time.monotonic() + request.timeout_ms / 1000
     while True:
-        memory, vcpus = _managed_bytes() + agent.reserved_bytes, _processors(request.vcpus)
+        memory = managed_bytes() - agent.boot_managed_bytes
+        vcpus = _processors(request.vcpus)
         if memory + _TOLERANCE_BYTES >= request.memory_bytes and vcpus >= request.vcpus:
+            limits.scale(managed_bytes())
             return Online(memory, vcpus, request.timeout_ms)
         if time.monotonic() > limit:
             raise TimedOut(
-                f"the guest has {memory} of {request.memory_bytes} bytes and {vcpus} of "
+                f"the guest has got {memory} of {request.memory_bytes} bytes and {vcpus} of "
                 f"{request.vcpus} processors after {request.timeout_ms} ms"
             )
         await agent.loop.sleep(_POLL_S)
 
 
-def reserved_bytes() -> int:
-    """What the kernel has taken for itself of the memory the machine has."""
-    with open(f"{_MEMORY}/block_size_bytes", encoding="ascii") as file:
-        size = int(file.read(), 16)
-    blocks = [name for name in os.listdir(_MEMORY) if name[6:].isdigit()]
-    return sum(size for name in blocks if _state(name) == "online") - _managed_bytes()
-
-
-def _state(block: str) -> str:
-    with open(f"{_MEMORY}/{block}/state", encoding="ascii") as file:
-        return file.read().strip()
-
-
-def _managed_bytes() -> int:
+def managed_bytes() -> int:
+    """The memory that the kernel has to give."""
     with open("/proc/meminfo", encoding="ascii") as file:
         return int(file.readline().split()[1]) * 1024
 

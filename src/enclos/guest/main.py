@@ -7,6 +7,7 @@ strings here: every import is paid for at each cold boot and lies in every templ
 from __future__ import annotations
 
 import os
+import signal
 import time
 import traceback
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 from enclos.guest import boot, console, power
 from enclos.guest.agent import Agent
 from enclos.guest.channel import Channel
-from enclos.guest.devices import reserved_bytes
+from enclos.guest.devices import managed_bytes
 from enclos.guest.loop import Loop
 from enclos.guest.reaper import Reaper
 from enclos.guest.service import Service
@@ -37,13 +38,15 @@ def main() -> None:
 def _serve() -> None:
     with open(VERSION_FILE, encoding="ascii") as file:
         version = file.read().strip()
+    # Who shares the machine's pid namespace may send us this; Python would raise.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not to be woken by every write of a container: it fills its pipe before we empty it. Under
     # emulation, where switching between processes is what costs, that doubles the throughput.
     os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     loop = Loop()
     service = Service()
     channel = Channel(loop, boot.open_port(), service.take)
-    agent = Agent(loop, channel, Streams(loop, channel), Reaper(loop), version, reserved_bytes())
+    agent = Agent(loop, channel, Streams(loop, channel), Reaper(loop), version, managed_bytes())
     service.serve(agent)
     agent.say("ready", Hello(version, os.uname().release, time.monotonic_ns()))
     loop.run()

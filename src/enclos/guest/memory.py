@@ -18,6 +18,7 @@ from enclos.wire.messages import Nothing, Trimmed
 _SPARE_BYTES: Final = 3 << 20
 _PIECE_BYTES: Final = 1 << 20
 _LOW_WATER_KB: Final = "512"
+_MAP_NORESERVE: Final = 0x4000
 _MADV_POPULATE_WRITE: Final = 23
 _VM: Final = "/proc/sys/vm"
 _SLABS: Final = "/sys/kernel/slab"
@@ -56,7 +57,7 @@ def _take(size: int) -> int:
     """Touch up to `size` bytes of fresh memory and give it back; how many were touched."""
     if not size:
         return 0
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
     taken = 0
     with mmap.mmap(-1, size, flags=flags) as region:
         while taken < size and _figure("MemFree") > _SPARE_BYTES + _PIECE_BYTES:

@@ -69,7 +69,7 @@ class ProcessIo:
     def died(self) -> None:
         """The process is gone: it reads no more, and its terminal may end."""
         if self._input is not None:
-            self._input.close()
+            self._input.refuse()
         if self._terminal is not None:
             self._terminal.close()
             self._terminal = None

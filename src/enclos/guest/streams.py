@@ -172,12 +172,18 @@ class Input:
         if frame.kind == frames.DATA:
             self._queue += frame.payload
             if len(self._queue) > STREAM_WINDOW:  # more than was ever granted
-                self._refuse()
+                self.refuse()
                 return
         elif frame.kind == frames.END:
             self._ending = True
         if self._fd >= 0:
             self._flush()
+
+    def refuse(self) -> None:
+        """Nobody reads any more: the writer at the host gets EPIPE, unless it has ended."""
+        if not self._ending and self._number in self._streams:
+            self._streams.channel.send(frames.encode(frames.RESET, self._number))
+        self.close()
 
     def close(self) -> None:
         """Drop what is queued; the process reads end of file."""
@@ -190,7 +196,7 @@ class Input:
 
     def _ready(self, events: int) -> None:
         if events & HANGUP:
-            self._refuse()
+            self.refuse()
         else:
             self._flush()
 
@@ -201,7 +207,7 @@ class Input:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
-                self._refuse()
+                self.refuse()
                 return
             del self._queue[:sent]
             self._grant(sent)
@@ -217,9 +223,3 @@ class Input:
             extra = self._consumed.to_bytes(4, "little")
             self._streams.channel.send(frames.encode(frames.CREDIT, self._number, extra))
             self._consumed = 0
-
-    def _refuse(self) -> None:
-        """Nobody reads any more: the writer at the host gets EPIPE."""
-        if not self._ending:
-            self._streams.channel.send(frames.encode(frames.RESET, self._number))
-        self.close()
