@@ -10,6 +10,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
@@ -58,7 +59,7 @@ def _plain(value: object) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
@@ -94,7 +95,7 @@ def _optional(kind: Any, raw: Any, where: str) -> Any:
 def _tuple(kind: Any, raw: Any, where: str) -> Any:
     if not isinstance(raw, list):
         raise CodecError(f"{where}: {type(raw).__name__} instead of a list")
-    items = cast("list[Any]", raw)
+    items = cast("Sequence[Any]", raw)
     _check_count(len(items), where)
     inner = typing.get_args(kind)[0]
     return tuple(_typed(inner, item, f"{where}[{at}]") for at, item in enumerate(items))
@@ -108,7 +109,7 @@ def _dict(kind: Any, raw: Any, where: str) -> Any:
 
 def _dataclass(kind: type[Any], raw: Any, where: str) -> Any:
     members = _object(raw, where)
-    hints = _hints(kind)
+    hints = _hints(cast(Hashable, kind))
     unknown = members.keys() - hints.keys()
     if unknown:
         raise CodecError(f"{where}: unknown member {min(unknown)[:80]!r}")
