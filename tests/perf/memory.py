@@ -1,4 +1,7 @@
-"""Rows about memory: the proportional set size of every process that idle sandboxes add."""
+"""Rows about memory: the proportional set size of every process that idle sandboxes add.
+
+Other processes of the machine do not count, whatever they start meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from enclos.linux import pid
+from enclos.state import records
+from enclos.state.store import StateRoot
 from tests.perf import commands
 from tests.perf.series import Group, Missing, Row
 from tests.perf.subject import IMAGE, Subject
@@ -26,7 +32,8 @@ def groups(subject: Subject) -> list[Group]:
 
 @contextmanager
 def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
-    before = _pids()
+    root = StateRoot(subject.state_root)
+    before = _sandbox_pids(root)
     sizes: dict[int, float] = {}
     started: list[str] = []
 
@@ -38,7 +45,7 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
             commands.run([subject.enclos, "run", "-d", "--name", name, IMAGE, "sleep", "1000"])
             started.append(name)
         time.sleep(_SETTLE_S)
-        sizes[count] = sum(map(_pss_bytes, _pids() - before)) / 1e6
+        sizes[count] = sum(map(_pss_bytes, _sandbox_pids(root) - before)) / 1e6
         return sizes[count]
 
     def increment() -> float:
@@ -54,8 +61,24 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
             commands.run([subject.enclos, "rm", "-f", name])
 
 
-def _pids() -> set[int]:
-    return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+def _sandbox_pids(root: StateRoot) -> set[int]:
+    """Supervisors and stand-ins, and everything that descends from them."""
+    seeds = {records.load_sandbox(root, name).supervisor_pid for name in root.sandbox_ids()}
+    seeds |= {records.load_container(root, name).pid for name in root.container_ids()}
+    parents = {number: pid.parent(number) for number in _pids()}
+    return {number for number in parents if _descends(number, parents, seeds)}
+
+
+def _descends(number: int, parents: dict[int, int], seeds: set[int]) -> bool:
+    while number > 1:
+        if number in seeds:
+            return True
+        number = parents.get(number, 0)
+    return False
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _pss_bytes(pid: int) -> int:
