@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from enclos.errors import GuestFailed, MachineFailed, TimedOut
+from enclos.errors import GuestFailed, Lost, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import process
 from enclos.hypervisor.qemu.argv import SHARE_TAG, Board
 from enclos.hypervisor.qemu.process import Qemu, Sources
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from enclos.hypervisor.qemu.machine import QemuMachine
     from enclos.wire.link import Link
 
+ANSWERED: Final = "agent answers"
+"""The phase that shows that the guest runs."""
 _SHARE_OPTIONS: Final = "mode=755,size=4m,nr_inodes=8192"
+_SLOW: Final = "if the host is only slow, raise boot_timeout_s or agent_timeout_s"
+_DEAD: Final = "check the kernel and the initrd: enclos assets verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +139,34 @@ async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMach
     return attached
 
 
+@contextmanager
+def explained(machine: QemuMachine) -> Iterator[None]:
+    """Give the errors of a guest that does not answer the console's last lines, and a hint."""
+    try:
+        yield
+    except TimedOut as error:
+        raise TimedOut(error.message, hint=_SLOW, detail=machine.tail()) from error
+    except Lost as error:
+        raise MachineFailed(
+            "the guest ended while it was started", hint=_DEAD, detail=machine.tail()
+        ) from error
+
+
 async def settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases) -> str:
     """Give the guest its identity and its share; returns the guest's kernel release.
 
-    Raises `GuestFailed` for an agent of another version and `MachineFailed` with the console's
-    last lines for a guest that never answers.
+    Raises `GuestFailed` for an agent of another version, `TimedOut` for a guest that never
+    answers and `MachineFailed` for one that dies, with the console's last lines.
     """
+    with explained(machine):
+        return await _settle(plan, machine, link, phases)
+
+
+async def _settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases) -> str:
     from enclos.wire import messages as m
 
-    try:
-        hello = await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
-    except TimedOut as error:
-        raise MachineFailed(
-            f"the guest's agent did not answer within {plan.boot_timeout_s:g} s",
-            hint="the console's last lines are above; try again with --no-template",
-            detail=machine.tail(),
-        ) from error
-    phases.mark("agent answers")
+    hello = await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
+    phases.mark(ANSWERED)
     if hello.version != plan.agent_version:
         raise GuestFailed(
             f"the guest's agent is version {hello.version[:12]}, this is {plan.agent_version[:12]}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from enclos import log
-from enclos.errors import EnclosError, MachineFailed
+from enclos.errors import EnclosError, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import template
 from enclos.linux import fork as forking
 from enclos.linux import libc, mount, pid, unixsocket
@@ -29,6 +29,7 @@ from enclos.wire.control import SOCKET_NAME
 
 _DRAIN_S: Final = 5
 _BACKLOG: Final = 64
+_AGAIN: Final = "its template is now removed: try again, and the start makes a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ async def _live(
     starting = asyncio.get_running_loop().create_task(_boot(sandbox, start, stack))
     await sandbox.finish.wait()
     starting.cancel()
+    _tell_not_started(sandbox)
     if sandbox.link is not None:
         sandbox.link.close()
     if sandbox.machine is not None:
@@ -155,6 +157,13 @@ async def _live(
         await link.drain(timeout_s=_DRAIN_S)
 
 
+def _tell_not_started(sandbox: Sandbox) -> None:
+    """Whoever still waits for the machine hears that it will not come."""
+    if not sandbox.ready.is_set():
+        sandbox.failed = sandbox.failed or MachineFailed("the sandbox ended while it was started")
+        sandbox.ready.set()
+
+
 async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
     """Bring the machine up; a failure is kept for whoever waits to create a container."""
     from enclos.sandbox import ending
@@ -163,7 +172,7 @@ async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
         if sandbox.failed is None:
             await _bring_up(sandbox, start, stack)
     except EnclosError as error:
-        sandbox.failed = error
+        sandbox.failed = sandbox.failed or error
     except OSError as error:
         sandbox.failed = MachineFailed(f"cannot start the sandbox: {error}")
     sandbox.ready.set()
@@ -173,9 +182,8 @@ async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
 
 
 async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
-    from enclos.sandbox import ending, watch
     from enclos.sandbox import template as make
-    from enclos.wire.link import Handlers, Link
+    from enclos.sandbox import watch
 
     plan, phases = sandbox.plan, sandbox.phases
     if sandbox.launched is None:
@@ -184,11 +192,25 @@ async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
         phases.mark("template made")
         sandbox.launched = boot.launch(plan, stack, phases)
     watch.children(sandbox)
-    sandbox.machine = await boot.attach(sandbox.launched, plan, phases)
+    try:
+        await _run_guest(sandbox, sandbox.launched)
+    except (MachineFailed, TimedOut) as error:
+        if plan.template is None or boot.ANSWERED in phases.marks:
+            raise
+        template.remove(plan.template)
+        raise type(error)(error.message, hint=_AGAIN, detail=error.detail) from error
+
+
+async def _run_guest(sandbox: Sandbox, launched: Launched) -> None:
+    from enclos.sandbox import ending, watch
+    from enclos.wire.link import Handlers, Link
+
+    plan, phases = sandbox.plan, sandbox.phases
+    sandbox.machine = await boot.attach(launched, plan, phases)
 
     def lost(error: EnclosError) -> None:
         ending.stop(sandbox, watch.reason(sandbox, str(error)))
 
     handlers = Handlers(event=lambda name, body: ending.on_event(sandbox, name, body), closed=lost)
-    sandbox.link = Link(sandbox.launched.qemu.agent, handlers, name="agent")
+    sandbox.link = Link(launched.qemu.agent, handlers, name="agent")
     sandbox.kernel = await boot.settle(plan, sandbox.machine, sandbox.link, phases)

@@ -8,25 +8,31 @@ from dataclasses import replace
 from pathlib import Path
 
 from enclos import log
-from enclos.errors import EnclosError
+from enclos.errors import EnclosError, TimedOut
 from enclos.hypervisor.qemu import machine as qemu_machine
 from enclos.hypervisor.qemu import process, template
 from enclos.hypervisor.qemu.process import Sources
 from enclos.hypervisor.qemu.template import Template
 from enclos.linux import jail
+from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan
 from enclos.wire import messages as m
 from enclos.wire.link import Handlers, Link
 
 
 async def ensure(root: Path, key: str, plan: BootPlan) -> Template | None:
-    """The template `key`, made now if there is none; None, with a log line, if it cannot be."""
+    """The template `key`, made now if there is none; None, with a log line, if it cannot be.
+
+    Raises `TimedOut` if the guest never answered: another boot would not help.
+    """
     found = template.find(root, key)
     if found is not None:
         return found
     try:
         with template.building(root, key) as work:
             return template.find(root, key) or await _make(root, key, work, plan)
+    except TimedOut:
+        raise
     except (EnclosError, OSError) as error:
         log.warning("no template, booting cold", error=error)
         return None
@@ -43,8 +49,9 @@ async def _make(root: Path, key: str, work: Path, plan: BootPlan) -> Template:
         jail.confirm(qemu.spawned)
         machine = await qemu_machine.attach(qemu, restoring=False, timeout_s=plan.boot_timeout_s)
         link = Link(qemu.agent, Handlers(), name="agent")
-        await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
-        trimmed = await link.call("trim", m.Nothing(), m.Trimmed, timeout_s=plan.boot_timeout_s)
+        with boot.explained(machine):
+            await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
+            trimmed = await link.call("trim", m.Nothing(), m.Trimmed, timeout_s=plan.boot_timeout_s)
         await machine.save(timeout_s=plan.boot_timeout_s)
         link.close()
         await machine.close()

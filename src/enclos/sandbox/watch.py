@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from enclos import log
+from enclos.errors import MachineFailed
 from enclos.sandbox import ending
 from enclos.sandbox.live import Sandbox
 
@@ -30,9 +31,18 @@ def _watch(sandbox: Sandbox, name: str, pid: int) -> None:
         os.close(descriptor)
         if not sandbox.ending:
             log.error("helper ended", helper=name, pid=pid)
-            ending.stop(sandbox, reason(sandbox, f"{name} ended unexpectedly"))
+            _fail(sandbox, name)
 
     loop.add_reader(descriptor, ended)
+
+
+def _fail(sandbox: Sandbox, name: str) -> None:
+    what = f"{name} ended unexpectedly"
+    if not sandbox.ready.is_set():
+        tail = sandbox.machine.tail() if sandbox.machine else ""
+        hint = "check its files: enclos assets verify"
+        sandbox.failed = MachineFailed(what, hint=hint, detail=tail)
+    ending.stop(sandbox, reason(sandbox, what))
 
 
 def reason(sandbox: Sandbox, what: str) -> str:

@@ -13,15 +13,15 @@ PAGE = 4096
 KEY = "0123456789abcdef"
 
 
-def commit(root: Path) -> template.Template:
+def commit(root: Path, key: str = KEY) -> template.Template:
     """A template whose RAM has one page that is not zero."""
     ram = os.memfd_create("ram")
     os.ftruncate(ram, 64 * PAGE)
     os.pwrite(ram, b"x" * PAGE, 7 * PAGE)
     os.pwrite(ram, b"\0" * PAGE, 9 * PAGE)
-    with template.building(root, KEY) as work:
+    with template.building(root, key) as work:
         (work / "state").write_bytes(b"state")
-        made = template.commit(work, root, KEY, ram=ram)
+        made = template.commit(work, root, key, ram=ram)
     os.close(ram)
     return made
 
@@ -52,6 +52,14 @@ def test_a_damaged_manifest_is_not_believed(tmp_path: Path) -> None:
     manifest.chmod(0o600)
     manifest.write_text("{")
     assert template.find(tmp_path, KEY) is None
+
+
+def test_another_template_that_is_damaged_is_no_hindrance(tmp_path: Path) -> None:
+    old = commit(tmp_path)
+    os.truncate(old.ram, 3)
+    made = commit(tmp_path, "fedcba9876543210")
+    assert template.all_templates(tmp_path) == [made]
+    assert not old.path.exists()
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import Final
 
-from enclos.errors import MachineFailed
+from enclos.errors import MachineFailed, TimedOut
 from enclos.hypervisor.qemu import monitor
 from enclos.hypervisor.qemu.monitor import Monitor
 from enclos.hypervisor.qemu.process import Qemu
 
 CONSOLE_BYTES: Final = 16 * 1024
 """How much of the guest's console is kept: the guest decides what it writes there."""
+_SHOWN_LINES: Final = 25
+_ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[A-Za-z])")
+"""What firmware and kernel send to a terminal to clear it."""
+
+
+_HINT: Final = "try it with --no-template, and: enclos doctor"
 
 
 class Console:
@@ -25,9 +32,8 @@ class Console:
         asyncio.get_running_loop().add_reader(connection.fileno(), self._readable)
 
     def text(self) -> str:
-        """What is kept, as printable text."""
-        lines = self._kept.decode("utf-8", "replace").splitlines()
-        return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
+        """Its last lines, as printable text."""
+        return printable(self._kept.decode("utf-8", "replace"))
 
     def drain(self) -> None:
         """Read what is still there after QEMU's end."""
@@ -51,6 +57,15 @@ class Console:
         self._kept += data
         del self._kept[:-CONSOLE_BYTES]
         return True
+
+
+def printable(text: str) -> str:
+    """The last lines of a console's output that are not empty, fit for any terminal."""
+    lines = [
+        "".join(letter if letter.isprintable() else " " for letter in line).rstrip()
+        for line in _ESCAPES.sub("", text).splitlines()
+    ]
+    return "\n".join([line for line in lines if line][-_SHOWN_LINES:])
 
 
 class QemuMachine:
@@ -99,7 +114,9 @@ async def attach(process: Qemu, *, restoring: bool, timeout_s: float) -> QemuMac
         control = await monitor.attach(process.monitor, timeout_s=timeout_s)
         if restoring:
             await monitor.load(control, timeout_s=timeout_s)
-    except MachineFailed as error:
+    except (MachineFailed, TimedOut) as error:
         console.drain()
-        raise MachineFailed(error.message, hint=error.hint, detail=console.text()) from error
+        raise type(error)(
+            error.message, hint=error.hint or _HINT, detail=console.text() or error.detail
+        ) from error
     return QemuMachine(process, control, console)

@@ -26,6 +26,7 @@ from enclos.linux import files
 FORMAT: Final = 1
 KEPT: Final = 8
 """Templates kept on disk: the newest; what an older version or another board left is removed."""
+_REMOVE: Final = "run: enclos template rm --all; the next start makes a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def find(root: Path, key: str) -> Template | None:
 
 
 def all_templates(root: Path) -> list[Template]:
-    """Every whole template below `root`, oldest first."""
+    """Every template below `root`, oldest first; raises `MachineFailed` for a damaged one."""
     found: list[Template] = []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if (path / "manifest.json").is_file():
@@ -85,8 +86,8 @@ def all_templates(root: Path) -> list[Template]:
 
 
 def remove(template: Template) -> None:
-    """Delete it; running clones keep what they have."""
-    shutil.rmtree(template.path)
+    """Delete it, unless it is gone; running clones keep what they have."""
+    shutil.rmtree(template.path, ignore_errors=True)
 
 
 @contextmanager
@@ -124,9 +125,17 @@ def commit(work: Path, root: Path, key: str, *, ram: int) -> Template:
     }
     files.write_atomic(work / "manifest.json", json.dumps(manifest).encode(), mode=0o400)
     work.rename(root / key)
+    _prune(root)
+    return _read(root / key)
+
+
+def _prune(root: Path) -> None:
+    """Remove what is damaged, and of what is whole all but the newest."""
+    for path in list(root.iterdir()):
+        if (path / "manifest.json").is_file():
+            find(root, path.name)
     for old in all_templates(root)[:-KEPT]:
         remove(old)
-    return _read(root / key)
 
 
 def _read(path: Path) -> Template:
@@ -141,7 +150,7 @@ def _read(path: Path) -> Template:
     except FileNotFoundError as error:
         raise NotFound(f"no template at {path}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise MachineFailed(f"template {path.name} is damaged: {error}") from error
+        raise MachineFailed(f"template {path.name} is damaged: {error}", hint=_REMOVE) from error
     if not whole:
-        raise MachineFailed(f"template {path.name} is truncated")
+        raise MachineFailed(f"template {path.name} is truncated", hint=_REMOVE)
     return Template(path.name, path, int(touched), int(state), int(created))
