@@ -76,10 +76,11 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """Processes under way."""
+    """Processes under way; `filler` copies the template's RAM, 0 if there is nothing to copy."""
 
     qemu: Qemu
     share: Virtiofsd
+    filler: int = 0
 
 
 def make_share(path: Path, stack: ExitStack) -> None:
@@ -111,19 +112,35 @@ def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
     held = ledger.of_sandbox(plan.directory)
     release.record_process(held, "virtiofsd", share.pid)
     release.record_process(held, "qemu", qemu.pid)
+    filler = _fork_filler(ram, plan.template) if plan.template is not None else 0
+    if filler:
+        stack.callback(jail.reap, filler)
     phases.mark("spawned")
-    if plan.template is not None:
-        _fill(ram, plan.template)
-        phases.mark("memory copied")
-    return Launched(qemu, share)
+    return Launched(qemu, share, filler)
 
 
-def _fill(ram: int, template: Template) -> None:
-    source = os.open(template.ram, os.O_RDONLY | os.O_CLOEXEC)
+def _fork_filler(ram: int, template: Template) -> int:
+    """A child that copies the template's RAM while QEMU and we get ready; its pid."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
     try:
+        source = os.open(template.ram, os.O_RDONLY | os.O_CLOEXEC)
         files.copy_sparse(source, ram)
+        code = 0
     finally:
-        os.close(source)
+        os._exit(code)
+
+
+def _wait_filled(launched: Launched, phases: Phases) -> None:
+    if not launched.filler:
+        return
+    if os.waitpid(launched.filler, 0)[1]:
+        raise MachineFailed(
+            "the template's memory could not be copied", hint="run: enclos template rm, and again"
+        )
+    phases.mark("memory copied")
 
 
 async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMachine:
@@ -132,6 +149,7 @@ async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMach
 
     jail.confirm(launched.share.spawned)
     jail.confirm(launched.qemu.spawned)
+    _wait_filled(launched, phases)
     attached = await machine.attach(
         launched.qemu, restoring=plan.template is not None, timeout_s=plan.boot_timeout_s
     )

@@ -13,7 +13,7 @@ import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from enclos import log
 from enclos.errors import EnclosError, MachineFailed, TimedOut
@@ -22,10 +22,12 @@ from enclos.linux import fork as forking
 from enclos.linux import libc, mount, pid, unixsocket
 from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan, Launched, Phases
-from enclos.sandbox.live import Sandbox
 from enclos.state import records
 from enclos.state.store import StateRoot
 from enclos.wire.control import SOCKET_NAME
+
+if TYPE_CHECKING:
+    from enclos.sandbox.live import Sandbox
 
 _DRAIN_S: Final = 5
 _BACKLOG: Final = 64
@@ -107,6 +109,8 @@ def _run(start: Start, listener: socket.socket) -> None:
             except OSError as error:
                 failed = MachineFailed(f"cannot start the sandbox: {error}")
         import asyncio  # late: QEMU starts meanwhile
+
+        from enclos.sandbox.live import Sandbox
 
         phases.mark("imports")
         sandbox = Sandbox(plan, start.root, phases, launched=launched, failed=failed)
