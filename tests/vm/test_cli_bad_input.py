@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.support import imagelayouts
 from tests.support.cli import Answer, Programs
 
 DEMO = "enclos/demo"
@@ -91,20 +91,36 @@ def test_images(programs: Programs, image: str, words: str) -> None:
     check(programs.enclos("run", "--rm", image, "true"), words)
 
 
-def test_a_damaged_layout_and_one_of_another_architecture(
-    programs: Programs, tmp_path: Path
-) -> None:
-    source = Path(os.path.realpath(programs.data_root / "assets/current/demo-image"))
-    layout = tmp_path / "layout"
-    shutil.copytree(source, layout)
-    blobs = sorted((layout / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    layer = blobs[-1]
-    layer.chmod(0o644)
-    with layer.open("r+b") as file:
-        file.seek(100)
-        file.write(b"damage")
-    answer = programs.enclos("run", "--rm", f"oci:{layout}", "true")
+def test_a_damaged_layer(programs: Programs, tmp_path: Path) -> None:
+    layer = imagelayouts.archive(("file", os.urandom(5000)))
+    layout = imagelayouts.write(tmp_path / "layout", [layer])
+    blob = max((layout / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[1000] ^= 0xFF
+    blob.write_bytes(data)
+    check(programs.enclos("run", "--rm", "-q", f"oci:{layout}", "true"), "layout")
+
+
+def test_a_digest_that_does_not_match(programs: Programs, tmp_path: Path) -> None:
+    layer = imagelayouts.archive(("file", os.urandom(5000)))
+    other = imagelayouts.digest(b"something else")
+    layout = imagelayouts.write(tmp_path / "layout", [layer], diff_ids=[other])
+    answer = programs.enclos("run", "--rm", "-q", f"oci:{layout}", "true")
     check(answer, "layout")
+    programs.enclos("rmi", f"oci:{layout}")
+
+
+def test_another_architecture(programs: Programs, tmp_path: Path) -> None:
+    layer = imagelayouts.archive(("file", os.urandom(50)))
+    layout = imagelayouts.write(tmp_path / "layout", [layer], architecture="riscv64")
+    check(programs.enclos("run", "--rm", "-q", f"oci:{layout}:latest", "true"), "is for riscv64")
+
+
+def test_an_image_without_a_command(programs: Programs, tmp_path: Path) -> None:
+    layer = imagelayouts.archive(("file", os.urandom(50)))
+    layout = imagelayouts.write(tmp_path / "layout", [layer])
+    check(programs.enclos("run", "--rm", "-q", f"oci:{layout}"), "no command specified")
+    programs.ok("rmi", f"oci:{layout}")
 
 
 @pytest.mark.parametrize("name", ["unknown", "a/b", "..", "x" * 300, ""])
