@@ -18,6 +18,7 @@ from enclos.wire.messages import STREAM_WINDOW
 
 _GRANT_BYTES: Final = STREAM_WINDOW // 4
 _READS_AT_ONCE: Final = 8
+_CREDIT_BYTES: Final = 4
 _MAX_CREDIT: Final = 1 << 40
 _HEADER: Final = frames.HEADER_BYTES
 
@@ -84,8 +85,8 @@ class Output:
 
     def take(self, frame: frames.Frame) -> None:
         """CREDIT lets us send on, RESET says that nobody wants the bytes."""
-        if frame.kind == frames.CREDIT:
-            extra = int.from_bytes(frame.payload[:4], "little")
+        if frame.kind == frames.CREDIT and len(frame.payload) == _CREDIT_BYTES:
+            extra = int.from_bytes(frame.payload, "little")
             self._credit = min(self._credit + extra, _MAX_CREDIT)
             self._watch()
         elif frame.kind == frames.RESET:

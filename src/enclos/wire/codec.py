@@ -30,7 +30,10 @@ class CodecError(EnclosError):
 def encode(value: object) -> bytes:
     """A dataclass instance as UTF-8 JSON; raises `CodecError` when over the size limit."""
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-    data = text.encode("utf-8", "surrogateescape")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise CodecError(f"text that is no text: {error}") from error
     if len(data) > MAX_MESSAGE_BYTES:
         raise CodecError(f"message of {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
     return data
@@ -79,10 +82,26 @@ def _typed(kind: Any, raw: Any, where: str) -> Any:
 def _plain_value(kind: type[Any], raw: Any, where: str) -> Any:
     """A string, number or truth value; a whole number will do for a float, a bool for nothing."""
     if isinstance(raw, bool) is (kind is bool) and isinstance(raw, kind):
-        return raw
+        return _text(raw, where) if isinstance(raw, str) else raw
     if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
-        return float(raw)
+        try:
+            return float(raw)
+        except OverflowError as error:
+            raise CodecError(f"{where}: {error}") from error
     raise CodecError(f"{where}: {type(raw).__name__} instead of {kind.__name__}")
+
+
+def _text(raw: str, where: str) -> str:
+    r"""`raw` if it stands for bytes: an escape such as \ud800 could never be sent on."""
+    if raw.isascii():
+        return raw
+    try:
+        again = raw.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        again = ""
+    if again != raw:
+        raise CodecError(f"{where}: lone surrogates")
+    return raw
 
 
 def _optional(kind: Any, raw: Any, where: str) -> Any:
@@ -104,7 +123,10 @@ def _tuple(kind: Any, raw: Any, where: str) -> Any:
 def _dict(kind: Any, raw: Any, where: str) -> Any:
     members = _object(raw, where)
     inner = typing.get_args(kind)[1]
-    return {key: _typed(inner, item, f"{where}.{key}") for key, item in members.items()}
+    return {
+        _text(key, where): _typed(inner, item, f"{where}.{ascii(key)[1:-1]}")
+        for key, item in members.items()
+    }
 
 
 def _dataclass(kind: type[Any], raw: Any, where: str) -> Any:

@@ -63,7 +63,9 @@ class Output:
         self._sinks.append(Sink(self, descriptor, self._fed))
 
     def feed(self, data: bytes) -> None:
-        """Pass one frame's payload on."""
+        """Pass one frame's payload on; raises `FrameError` for more than was ever granted."""
+        if self._fed + len(data) - self._granted > STREAM_WINDOW:
+            raise frames.FrameError(f"stream {self.number}: more than was granted")
         if self._log is not None:
             self._log(data)
         self._fed += len(data)
