@@ -15,7 +15,9 @@ from tests.repo import tree
 
 LEFTOVERS: Final = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X|H[A]CK)\b")
 CODE_LIKE: Final = re.compile(r"[A-Za-z_][\w.\[\]]*\s*[=(]|(return|import|from|if|for|while)\b")
-OWN_PATHS: Final = re.compile(r"(?<![\w./-])/(home/\w+|Users/\w+|work/\w+/\w|root/\w+|tmp/exp)")
+OWN_PATHS: Final = re.compile(
+    r"(?<![\w./-])/(home/\w+|Users/\w+|work/\w+/\w|root/(src|work|enclos)|tmp/exp)"
+)
 TEXT_SUFFIXES: Final = frozenset(
     {"", ".cfg", ".conf", ".json", ".md", ".py", ".service", ".sh", ".socket", ".toml", ".yaml"}
 )
