@@ -23,7 +23,7 @@ from enclos.errors import (
 from enclos.linux import libc
 
 _IN_PATH: Final = "in $PATH"
-_ABOUT_THE_PROGRAM: Final = ("executable file `", "the path `", "cannot open `")
+_ABOUT_THE_PROGRAM: Final = ("executable file `", "the path `")
 _NOT_REGULAR: Final = "is not a regular file"
 _MISSING: Final = "check the spelling, and what the image has to offer"
 _NOT_RUNNABLE: Final = "name a file that may be executed"
@@ -70,7 +70,8 @@ def translate(complaint: str, program: Program, *, pid: int = 0) -> EnclosError:
     named = f'exec: "{program.name}":'
     if _IN_PATH in complaint:
         return ProgramNotFound(f"{named} executable file not found {_IN_PATH}", hint=_MISSING)
-    if not any(word in complaint for word in _ABOUT_THE_PROGRAM):
+    opening = f"cannot open `{program.path}`"
+    if not any(word in complaint for word in (*_ABOUT_THE_PROGRAM, opening)):
         return GuestFailed(_reworded(complaint) or "crun failed without a word")
     words = _words(complaint, program, pid=pid)
     if words in {"no such file or directory", "not a directory"}:
@@ -80,7 +81,7 @@ def translate(complaint: str, program: Program, *, pid: int = 0) -> EnclosError:
 
 def _words(complaint: str, program: Program, *, pid: int) -> str:
     if _NOT_REGULAR in complaint and pid:  # crun exec says so of a missing path too
-        return _look(f"/proc/{pid}/root", program.path)
+        return look(f"/proc/{pid}/root", program.path)
     if _NOT_REGULAR in complaint:
         return _DIRECTORY
     lower = complaint.lower()
@@ -93,7 +94,7 @@ _DIRECTORY: Final = "permission denied: it is a directory"
 """Older engines know the first two words, newer ones the last three."""
 
 
-def _look(root: str, path: str) -> str:
+def look(root: str, path: str) -> str:
     """Why the program at `path` below `root` could not be run."""
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -46,10 +46,10 @@ async def run(
         PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=(), setsigdef=_SIGNALS
     )
     status = await reaper.ended(pid)
-    return Outcome(status, _complaint(log))
+    return Outcome(status, complaint(log))
 
 
-def _complaint(log: str) -> str:
+def complaint(log: str) -> str:
     """The last line of a log file, which is removed; crun stops at its first error."""
     try:
         with open(log, "rb") as file:

@@ -32,7 +32,7 @@ async def trim(_agent: Agent, _: Nothing) -> Trimmed:
     _write(f"{_VM}/drop_caches", "3")
     _shrink_slabs()
     zeroed = _zero()
-    return Trimmed(zeroed, _figure("MemTotal") - zeroed)
+    return Trimmed(zeroed, figure("MemTotal") - zeroed)
 
 
 def _shrink_slabs() -> None:
@@ -48,7 +48,7 @@ def _zero() -> int:
         usual = file.read().strip()
     _write(f"{_VM}/min_free_kbytes", _LOW_WATER_KB)
     try:
-        return _take(_figure("MemFree") & -_PIECE_BYTES)
+        return _take(figure("MemFree") & -_PIECE_BYTES)
     finally:
         _write(f"{_VM}/min_free_kbytes", usual)
 
@@ -60,13 +60,14 @@ def _take(size: int) -> int:
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
     taken = 0
     with mmap.mmap(-1, size, flags=flags) as region:
-        while taken < size and _figure("MemFree") > _SPARE_BYTES + _PIECE_BYTES:
+        while taken < size and figure("MemFree") > _SPARE_BYTES + _PIECE_BYTES:
             region.madvise(_MADV_POPULATE_WRITE, taken, _PIECE_BYTES)
             taken += _PIECE_BYTES
     return taken
 
 
-def _figure(name: str) -> int:
+def figure(name: str) -> int:
+    """A line of /proc/meminfo in bytes; 0 if there is none."""
     with open("/proc/meminfo", encoding="ascii") as file:
         for line in file:
             key, _, value = line.partition(":")

@@ -84,10 +84,11 @@ async def born(
         agent.reaper.born()
         raise
     # After the reply has been sent: no Exited may come before it.
-    agent.loop.later(0, lambda: _follow(agent, process))
+    agent.loop.later(0, lambda: follow(agent, process))
 
 
-def _follow(agent: Agent, process: Process) -> None:
+def follow(agent: Agent, process: Process) -> None:
+    """Tell the end of a process that `born` began to make."""
     ended: Promise[int] = agent.reaper.ended(process.pid)
     agent.reaper.born()
     ended.then(lambda: _died(agent, process, ended.result()))

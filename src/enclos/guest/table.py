@@ -20,12 +20,12 @@ _PTS_MAJORS: Final = range(136, 144)
 async def processes(agent: Agent, request: Target) -> Processes:
     """One row for each process of the container."""
     owner = container(agent.containers, request.id)
-    found = (_row(pid) for pid in islice(cgroups.pids(owner.cgroup), _MAX_ROWS))
-    return Processes(tuple(row for row in found if row is not None))
+    found = (row(pid) for pid in islice(cgroups.pids(owner.cgroup), _MAX_ROWS))
+    return Processes(tuple(one for one in found if one is not None))
 
 
-def _row(pid: int) -> Process | None:
-    """None if the process ended while we looked."""
+def row(pid: int) -> Process | None:
+    """A process as the table shows it; None if it ended while we looked."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             head, _, tail = file.read().rpartition(b")")
@@ -46,11 +46,12 @@ def _row(pid: int) -> Process | None:
         start_ticks=int(words[19]),
         rss_bytes=int(words[21]) * _PAGE,
         state=words[0].decode("ascii"),
-        terminal=_terminal(int(words[4])),
+        terminal=terminal(int(words[4])),
     )
 
 
-def _terminal(number: int) -> str:
+def terminal(number: int) -> str:
+    """Name of a device number, as ps shows it."""
     major, minor = os.major(number), os.minor(number)
     if major in _PTS_MAJORS:
         return f"pts/{(major - _PTS_MAJORS.start) * 256 + minor}"
