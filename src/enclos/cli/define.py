@@ -39,7 +39,7 @@ def define(home: Home, asked: Parsed, *, detach: bool) -> Definition:
     options = options_of(asked)
     if asked.given("name"):
         check_name(asked.text("name"))
-    with hold(ImageStore(home.data_root)):
+    with fetching.collected_if_refused(home), hold(ImageStore(home.data_root)):
         ingredients = fetching.ingredients(home, asked)
         return _written(home, asked, options, ingredients=ingredients, detach=detach)
 
@@ -170,7 +170,7 @@ def _definition(
         interactive=asked.on("interactive"),
         detach=detach,
         auto_remove=remove,
-        log=detach or not remove,
+        log=detach or asked.on("tty") or not remove,
         read_only=asked.on("read-only"),
         labels=plan.labels,
         annotations=plan.spec.annotations,

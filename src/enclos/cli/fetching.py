@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from enclos.cli.parse import Parsed
 from enclos.cli.progress import progress
 from enclos.errors import HostUnfit, InvalidRequest, NotFound
 from enclos.plan.imageconfig import ImageConfig
-from enclos.storage import fetch, images, layers, merged
+from enclos.storage import fetch, garbage, images, layers, merged
 from enclos.storage.images import Pull
 from enclos.storage.progress import Report
 from enclos.storage.rootfs import LayeredRoot, PlainRoot
@@ -77,11 +79,30 @@ def _directory(name: str) -> Ingredients:
 
 
 def demo_layout(home: Home) -> Path | None:
-    """The image layout that the assets' build made; None if there are no assets."""
+    """The image layout that the assets' build made; None if there are no assets.
+
+    Raises `HostUnfit` for assets of another version or damaged ones.
+    """
     try:
         return assets.load(home.data_root).demo_image
     except HostUnfit:
+        if os.path.lexists(assets.root(home.data_root) / assets.CURRENT):
+            raise
         return None
+
+
+@contextmanager
+def collected_if_refused(home: Home) -> Iterator[None]:
+    """What was fetched of an image that then turned out to be unusable does not stay.
+
+    Enter it around, not inside, of what holds the store. What a broken connection left stays:
+    the next attempt goes on from there.
+    """
+    try:
+        yield
+    except InvalidRequest:
+        garbage.collect(ImageStore(home.data_root), in_use=in_use(home))
+        raise
 
 
 def in_use(home: Home) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enclos.cli import output
 from enclos.cli.eachone import each
-from enclos.cli.fetching import demo_layout
+from enclos.cli.fetching import collected_if_refused, demo_layout
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.cli.progress import progress
@@ -19,7 +19,7 @@ def run(asked: Parsed) -> int:
     store = ImageStore(home.data_root)
 
     def pull(name: str) -> None:
-        with progress(quiet=asked.on("quiet")) as shown:
+        with collected_if_refused(home), progress(quiet=asked.on("quiet")) as shown:
             report = Report(shown.line, shown.terminal_fd)
             image = images.pull(store, name, demo_layout=demo_layout(home), report=report)
             layers.ensure(store, image, report=report)
