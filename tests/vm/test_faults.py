@@ -121,3 +121,25 @@ def test_a_killed_creator_leaves_an_id_that_sweep_frees(programs: Programs) -> N
     os.waitpid(child, 0)
     assert "half-made" in programs.ok("sweep")
     assert not root.container("half-made").exists()
+
+
+@pytest.mark.parametrize("delay_s", [0.3, 1.0, 1.6, 2.2])
+def test_a_creator_killed_at_any_moment_leaves_no_machine(
+    programs: Programs, delay_s: float
+) -> None:
+    """Whatever it had begun: no sandbox runs for nobody, and sweep and rm take the rest."""
+    running = programs.start("run", "enclos/demo", "sleep", "1000")
+    time.sleep(delay_s)
+    running.kill()
+    running.communicate()
+    deadline = time.monotonic() + 60
+    while True:
+        programs.ok("sweep")
+        left = programs.ok("ps", "-aq").split()
+        started = programs.ok("ps", "-q").split()
+        if started or not list((programs.state_root / "sandboxes").iterdir()):
+            break  # it had been handed over: `docker run` killed so late leaves it running, too
+        assert time.monotonic() < deadline, "a sandbox outlived its creator"
+        time.sleep(0.5)
+    for container_id in left:
+        programs.ok("rm", "-f", container_id)

@@ -50,6 +50,7 @@ class Client:
     def __init__(self, sandbox: Sandbox, connection: socket.socket) -> None:
         self._sandbox = sandbox
         self._stands: c.Stand | None = None
+        self._gone = False
         handlers = Handlers(request=self._serve, closed=self._closed)
         self._link = Link(connection, handlers, name="client")
         sandbox.clients.add(self._link)
@@ -59,7 +60,10 @@ class Client:
             return await self._stand(codec.decode(c.Stand, request.body))
         if request.method in _WITH_DESCRIPTORS:
             kind, handler = _WITH_DESCRIPTORS[request.method]
-            return await _call_with(handler, self._sandbox, kind, request)
+            answer = await _call_with(handler, self._sandbox, kind, request)
+            if self._gone and request.method == "create":
+                await self._disown(codec.decode(c.Create, request.body).id)
+            return answer
         for descriptor in request.descriptors:
             os.close(descriptor)
         if request.method not in _PLAIN:
@@ -78,7 +82,13 @@ class Client:
         self._stands = None
         return ended
 
+    async def _disown(self, container_id: str) -> None:
+        """Remove a container whose creator went away while it was being created."""
+        log.info("its creator went away", container=container_id)
+        await ending.remove(self._sandbox, c.Named(container_id))
+
     def _closed(self, _: EnclosError) -> None:
+        self._gone = True
         self._sandbox.clients.discard(self._link)
         if not self._sandbox.containers:
             ending.stop(self._sandbox, "its creator went away before it had a container")
