@@ -17,7 +17,7 @@ from enclos.errors import InvalidRequest
 from enclos.guest.loop import READ, Loop
 from enclos.guest.tasks import Promise
 
-_DIRECTORY: Final = "/run/enclos"
+DIRECTORY: Final = "/run/enclos"
 _TIOCGPTPEER: Final = 0x5441
 _NAME_BYTES: Final = 4096
 _last: list[int] = [0]
@@ -29,7 +29,7 @@ class ConsoleSocket:
     def __init__(self, loop: Loop) -> None:
         _last[0] += 1
         self._loop = loop
-        self.path: Final = f"{_DIRECTORY}/console.{_last[0]}"
+        self.path: Final = f"{DIRECTORY}/console.{_last[0]}"
         self.master: Final[Promise[int]] = Promise()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(self.path)
