@@ -29,10 +29,10 @@ assets: install ## build the tool root, the guest's kernel and its initrd
 demo: assets ## set up, install, and run a container in its own VM
 	@packaging/demo.sh "$(DESTDIR)$(PREFIX)"
 
-test: setup ## run all tests: repo, unit, component, vm, conformance
+test: ## run all tests: repo, unit, component, vm, conformance
 	@packaging/test.sh
 
-nightly: setup ## run all tests, the long ones as well
+nightly: ## run all tests, the long ones as well
 	@ENCLOS_TEST_MARKS="nightly or not nightly" packaging/test.sh
 
 perf: setup ## measure, and print the table against the targets

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that Enclos needs on its host (packaging/host-packages).
+# Installs the Debian packages that Enclos needs on its host (packaging/host-packages), and those
+# of further lists: setup.sh [LIST...].
 # Run as root; does nothing, and needs no network, when they are all there.
 set -eu
 
@@ -13,11 +14,10 @@ command -v apt-get >/dev/null ||
     fail "no apt-get here; install what packaging/host-packages lists by the means of this system"
 
 missing=
-while read -r name; do
-    case $name in '' | '#'*) continue ;; esac
+for name in $(sed '/^#/d' "$here/host-packages" "$@"); do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) || status=
     [ "$status" = installed ] || missing="$missing $name"
-done <"$here/host-packages"
+done
 
 if [ -z "$missing" ]; then
     say "host packages: all there"

@@ -17,21 +17,6 @@ all_tiers=(repo unit component vm conformance)
 if [ $# -gt 0 ]; then tiers=("$@"); else tiers=("${all_tiers[@]}"); fi
 
 say() { printf '== %s\n' "$*" >&2; }
-fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
-
-install_packages() {
-    command -v dpkg-query >/dev/null || { say "no dpkg here: the tests' packages are yours to install"; return; }
-    local name missing=()
-    while read -r name; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
-    done < <(grep -v '^#' "$tree/packaging/test-packages")
-    [ ${#missing[@]} -gt 0 ] || return 0
-    [ "$(id -u)" = 0 ] || fail "missing packages, and only root can install them: ${missing[*]}"
-    say "installing ${missing[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq update </dev/null >&2
-    apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >&2
-}
 
 # The requirements of pyproject.toml, one a line.
 requirements() {
@@ -86,7 +71,7 @@ run_tier() {
     return "$status"
 }
 
-install_packages
+"$tree/packaging/setup.sh" "$tree/packaging/test-packages"
 venv=$(environment)
 reports=$(mktemp -d "${TMPDIR:-/tmp}/enclos-tests.XXXXXX")
 trap 'rm -rf "$reports"' EXIT
