@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def test_inspect_tells_the_machine(programs: Programs, loop: str) -> None:
     assert sandbox["MemoryBytes"] >= 200 << 20
     assert sandbox["PhasesMs"]["container started"] > 0
     pid = int(programs.ok("inspect", "-f", "{{.State.Pid}}", loop))
-    assert Path(f"/proc/{pid}/root/bin/busybox").exists()
+    assert "busybox" in os.listdir(f"/proc/{pid}/root/bin")
 
 
 def test_exec(programs: Programs, loop: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from enclos.cli import lookup
 from enclos.cli.home import Home
-from enclos.errors import Unclean
+from enclos.errors import NotFound, Unclean
 from enclos.linux import files
 from enclos.oci import load
 from enclos.oci.types import Spec
@@ -20,8 +22,24 @@ LOG: Final = "log"
 IMAGE: Final = "image"
 DIRECTORY: Final = "directory"
 """Values of a definition's `rootfs_kind`."""
+_LOCK: Final = "lock"
+_LOCK_TIMEOUT_S: Final = 300
 NO_COPY: Final = "nocopy"
 """Option of a volume that does not begin with what the image has in its place."""
+
+
+@contextmanager
+def alone(home: Home, container_id: str) -> Iterator[None]:
+    """Start, restart or remove a container without somebody else doing so meanwhile."""
+    path = lookup.directory(home, container_id) / _LOCK
+    with ExitStack() as held:
+        try:
+            held.enter_context(files.locked(path, timeout_s=_LOCK_TIMEOUT_S))
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"no such container: {container_id}", hint="it was removed a moment ago"
+            ) from error
+        yield
 
 
 def root_of(home: Home, definition: Definition) -> RootFs:

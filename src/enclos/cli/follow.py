@@ -47,13 +47,20 @@ class Interrupted(EnclosError):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind what is being done, as Ctrl-C does, and then end us."""
+    """Let SIGINT, SIGTERM and SIGHUP unwind what is being done, once, and then end us.
+
+    Further ones are ignored meanwhile: unwinding has limits of its own.
+    """
 
     def stop(number: int, _frame: object) -> None:
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from typing import Final
 from enclos.cli import belongings, complain, lookup, removal
 from enclos.cli.console import Console
 from enclos.cli.home import Home
-from enclos.errors import EnclosError, NotFound
+from enclos.errors import EnclosError, NotFound, WrongState
 from enclos.linux import files, libc
 from enclos.plan.runmounts import MountRequest, Source
 from enclos.sandbox import create, delete, start
@@ -40,18 +40,43 @@ class Launch:
     record_output: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A started container: a connection to its supervisor, and which of its runs this is."""
+
+    connection: Connection
+    run: str
+
+
 def launch(
     home: Home,
     definition: Definition,
     how: Launch,
     *,
     before_start: Callable[[], None] = lambda: None,
-) -> Connection:
-    """Create and start; returns a connection to the supervisor, for `follow`.
+) -> Launched:
+    """Create and start; raises `WrongState` if it is running.
 
     `before_start` is called when everything but the program is there. Raises, and leaves
     nothing behind but the definition, if anything fails.
     """
+    with belongings.alone(home, definition.id):
+        if lookup.find(home, definition.id).running:
+            raise WrongState(
+                f"container {definition.name} is running",
+                hint=f"run: enclos attach {definition.name}",
+            )
+        return launch_alone(home, definition, how, before_start=before_start)
+
+
+def launch_alone(
+    home: Home,
+    definition: Definition,
+    how: Launch,
+    *,
+    before_start: Callable[[], None] = lambda: None,
+) -> Launched:
+    """The same for who has `belongings.alone` and knows that it is not running."""
     _forget_last(home, definition.id)
     created = _create(home, definition, how)
     try:
@@ -62,7 +87,7 @@ def launch(
         delete.delete(home.root, definition.id, force=True)
         raise
     _note_start(home, definition.id)
-    return created.connection
+    return Launched(created.connection, created.record.created)
 
 
 def _forget_last(home: Home, container_id: str) -> None:
@@ -129,18 +154,18 @@ def _note_start(home: Home, container_id: str) -> None:
     files.write_atomic(mark, records.now().encode(), mode=0o600)
 
 
-def stay_behind(home: Home, definition: Definition) -> None:
+def stay_behind(home: Home, definition: Definition, launched: Launched) -> None:
     """After a start in the background: see to the removal that was asked for."""
     if definition.auto_remove:
-        removal.remove_when_ended(home, definition.id)
+        removal.remove_when_ended(home, definition.id, launched.run)
 
 
-def finish(home: Home, definition: Definition, *, ended: bool) -> None:
+def finish(home: Home, definition: Definition, launched: Launched, *, ended: bool) -> None:
     """After a run in the foreground: remove now, or when it ends if the user left it running."""
     if not ended:
-        stay_behind(home, definition)
+        stay_behind(home, definition, launched)
     elif definition.auto_remove:
-        removal.drop(home, definition.id)
+        removal.drop_run(home, definition.id, launched.run)
 
 
 def notice_emulation(home: Home, container_id: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from enclos.cli import console, lookup
+from enclos.cli import belongings, console, lookup
 from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.errors import EnclosError, NotFound, Unclean, WrongState
 from enclos.linux import files
 from enclos.plan.runmounts import Source
 from enclos.sandbox import delete, wait
-from enclos.state import definitions
+from enclos.state import definitions, records
 from enclos.state.definitions import Definition
 from enclos.storage import volumes
 
@@ -51,6 +51,26 @@ def _remove_volumes(home: Home, definition: Definition) -> None:
     volumes.remove(root, [name for name in names if volumes.is_anonymous(root, name)])
 
 
+def drop_run(home: Home, container_id: str, run: str) -> None:
+    """Remove a container of `--rm` that has ended, unless it was started again since.
+
+    `run` is when the record of the run that has ended was made.
+    """
+    try:
+        with belongings.alone(home, container_id):
+            if _last_run(home, container_id) in {"", run}:
+                drop(home, container_id)
+    except NotFound:
+        return  # somebody has removed it
+
+
+def _last_run(home: Home, container_id: str) -> str:
+    try:
+        return records.load_container(home.root, container_id).created
+    except NotFound:
+        return ""
+
+
 def drop_damaged(home: Home, container_id: str) -> bool:
     """Remove a container whose definition cannot be read; whether there was one."""
     directory = lookup.directory(home, container_id)
@@ -62,7 +82,7 @@ def drop_damaged(home: Home, container_id: str) -> bool:
         )
 
 
-def remove_when_ended(home: Home, container_id: str) -> None:
+def remove_when_ended(home: Home, container_id: str, run: str) -> None:
     """Have a process in the background remove a container that is left running (`-d --rm`)."""
     middle = os.fork()
     if middle:
@@ -71,13 +91,13 @@ def remove_when_ended(home: Home, container_id: str) -> None:
     code = 1
     try:
         if os.fork() == 0:
-            _in_background(home, container_id)
+            _in_background(home, container_id, run)
         code = 0
     finally:
         os._exit(code)
 
 
-def _in_background(home: Home, container_id: str) -> None:
+def _in_background(home: Home, container_id: str, run: str) -> None:
     code = 1
     try:
         os.setsid()
@@ -85,7 +105,7 @@ def _in_background(home: Home, container_id: str) -> None:
         console.silence()
         os.closerange(3, 1 << 16)
         wait.wait(home.root, container_id)
-        drop(home, container_id)
+        drop_run(home, container_id, run)
         code = 0
     except (EnclosError, OSError):
         code = 1  # sweep finds what is left

@@ -22,6 +22,7 @@ def run(asked: Parsed) -> int:
     with stoppable():
         definition = define.define(home, asked, detach=detach)
         try:
+            _announce(home, asked, definition)
             if detach:
                 return _in_background(home, asked, definition)
             return _in_foreground(home, asked, definition, detach_keys=detach_keys)
@@ -39,11 +40,11 @@ def _give_up(home: Home, definition: Definition) -> None:
 
 
 def _in_background(home: Home, asked: Parsed, definition: Definition) -> int:
-    connection = launch.launch(
+    launched = launch.launch(
         home, definition, Launch(), before_start=lambda: _notice(home, asked, definition)
     )
-    connection.close()
-    launch.stay_behind(home, definition)
+    launched.connection.close()
+    launch.stay_behind(home, definition, launched)
     output.write(f"{definition.id}\n")
     return 0
 
@@ -52,21 +53,29 @@ def _in_foreground(home: Home, asked: Parsed, definition: Definition, *, detach_
     with console.opened(
         tty=definition.tty, interactive=definition.interactive, detach_keys=detach_keys
     ) as opened:
-        connection = launch.launch(
+        launched = launch.launch(
             home,
             definition,
             Launch(opened, record_output=definition.log),
             before_start=lambda: _notice(home, asked, definition),
         )
         followed = Followed(
-            connection,
+            launched.connection,
             definition.id,
             proxy=asked.on("sig-proxy", default=True),
             size=opened.size if definition.tty else None,
         )
         ended = session.stay(home, followed, opened)
-    launch.finish(home, definition, ended=ended is not None)
+    launch.finish(home, definition, launched, ended=ended is not None)
     return session.status_of(ended)
+
+
+def _announce(home: Home, asked: Parsed, definition: Definition) -> None:
+    """Say why the very first start on a host takes longer."""
+    wanted = home.settings.template and definition.template and not asked.on("quiet")
+    place = home.data_root / "templates"
+    if wanted and not any(place.glob("*/manifest.json")):
+        complain.say("making a template of a booted machine, once for this host")
 
 
 def _notice(home: Home, asked: Parsed, definition: Definition) -> None:

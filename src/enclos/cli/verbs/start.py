@@ -32,18 +32,14 @@ def start(home: Home, name: str, *, template: bool = True) -> None:
     definition = container.defined()
     if container.running:
         return
-    connection = launch.launch(home, definition, Launch(template=template))
-    connection.close()
-    launch.stay_behind(home, definition)
+    launched = launch.launch(home, definition, Launch(template=template))
+    launched.connection.close()
+    launch.stay_behind(home, definition, launched)
 
 
 def _attached(home: Home, asked: Parsed) -> int:
     container = lookup.find(home, asked.operands[0])
     definition = container.defined()
-    if container.running:
-        raise InvalidRequest(
-            f"container {definition.name} is running", hint=f"run: enclos attach {definition.name}"
-        )
     interactive = asked.on("interactive") and definition.interactive
     console.check(tty=definition.tty, interactive=interactive)
     detach_keys = asked.text("detach-keys", keys.DEFAULT)
@@ -51,13 +47,13 @@ def _attached(home: Home, asked: Parsed) -> int:
         tty=definition.tty, interactive=interactive, detach_keys=detach_keys
     ) as opened:
         how = Launch(opened, template=not asked.on("no-template"))
-        connection = launch.launch(home, definition, how)
+        launched = launch.launch(home, definition, how)
         followed = Followed(
-            connection,
+            launched.connection,
             definition.id,
             proxy=asked.on("sig-proxy", default=True),
             size=opened.size if definition.tty else None,
         )
         ended = session.stay(home, followed, opened)
-    launch.finish(home, definition, ended=ended is not None)
+    launch.finish(home, definition, launched, ended=ended is not None)
     return session.status_of(ended)
