@@ -94,7 +94,9 @@ class Output:
         if sink in self._sinks:
             self._sinks.remove(sink)
         if refused and not self._sinks and self._log is None and not self._ended:
+            self._link.receivers.pop(self.number, None)
             self._link.send(frames.encode(frames.RESET, self.number))
+            self._ended = True  # no END follows
         self.settle()
 
 

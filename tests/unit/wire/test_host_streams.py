@@ -76,8 +76,10 @@ def test_the_only_reader_gone_resets_the_stream() -> None:
     reading, writing = os.pipe()
     os.close(reading)
 
-    def write(_link: NotingLink, output: Output) -> None:
+    def write(link: NotingLink, output: Output) -> None:
         output.attach(writing)
         output.feed(b"for nobody")
+        assert output.flushed.is_set(), "no END follows, so nobody may wait for it"
+        assert not link.receivers
 
     assert within(write).sent == [frames.encode(frames.RESET, 7)]
