@@ -7,6 +7,7 @@ independent second reading of docs/protocol.md.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -25,6 +26,10 @@ T = TypeVar("T")
 SHARE_TAG = "enclos"
 CPU = "max,-erms,-fsrm,-fsrs,-fzrm"
 """Emulated, the string instructions that these flags make the kernel use are slow."""
+COMMAND_LINE = (
+    "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all maxcpus=1 "
+    "lpj=10400000 rcupdate.rcu_expedited=1 tsc=reliable no_timer_check"
+)
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,30 @@ class Guest:
     console: Path
     monitor: Path
 
+    def command(self, execute: str, **arguments: object) -> Any:
+        """Tell QEMU something; its answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(os.fspath(self.monitor))
+            with connection.makefile("rw") as talk:
+                talk.readline()
+                for name, members in (("qmp_capabilities", {}), (execute, arguments)):
+                    talk.write(json.dumps({"execute": name, "arguments": members}) + "\n")
+                    talk.flush()
+                    answer = json.loads(talk.readline())
+                    while "event" in answer:
+                        answer = json.loads(talk.readline())
+        return answer["return"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the guest finds."""
+
+    memory_mb: int
+    vcpus: int
+    cpu: str
+    options: str
+
 
 @contextmanager
 def booted(
@@ -219,25 +248,9 @@ def booted(
     with ExitStack() as stack:
         stack.callback(ours.close)
         devices = _share(assets, directory, share, stack) if share else []
-        command = [
-            *assets.program("usr/bin/qemu-system-x86_64"),
-            "-L", f"{assets.tool_root}/usr/share/qemu",
-            "-L", f"{assets.tool_root}/usr/share/seabios",
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35,memory-backend=ram", "-accel", "tcg", "-cpu", cpu,
-            "-smp", str(vcpus), "-m", f"{memory_mb}M,maxmem=4G,slots=2",
-            "-object", f"memory-backend-memfd,id=ram,size={memory_mb}M,share=on",
-            "-chardev", f"file,id=console,path={console}",
-            "-device", "isa-serial,chardev=console",
-            "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
-            "-device", "virtio-serial-pci,max_ports=2",
-            "-chardev", f"socket,id=agent,fd={theirs.fileno()}",
-            "-device", "virtserialport,chardev=agent,name=enclos.agent,nr=1",
-            *devices, *extra,
-            "-kernel", f"{assets.images}/vmlinux", "-initrd", f"{assets.images}/initrd",
-            "-append", f"console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all maxcpus=1 lpj=10400000 rcupdate.rcu_expedited=1 "
-            f"tsc=reliable no_timer_check {options}",
-        ]  # fmt: skip
+        machine = Machine(memory_mb, vcpus, cpu, options)
+        command = _qemu(assets, directory, machine, agent=theirs.fileno())
+        command += [*devices, *extra]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         stack.callback(process.wait)
         stack.callback(process.kill)
@@ -248,6 +261,27 @@ def booted(
         except (EOFError, TimeoutError) as error:
             raise AssertionError(f"no hello: {error}\n{console.read_text()}") from error
         yield Guest(peer, hello, process, console, directory / "qmp")
+
+
+def _qemu(assets: Assets, directory: Path, machine: Machine, *, agent: int) -> list[str]:
+    memory = machine.memory_mb
+    return [
+        *assets.program("usr/bin/qemu-system-x86_64"),
+        "-L", f"{assets.tool_root}/usr/share/qemu",
+        "-L", f"{assets.tool_root}/usr/share/seabios",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-machine", "q35,memory-backend=ram", "-accel", "tcg", "-cpu", machine.cpu,
+        "-smp", str(machine.vcpus), "-m", f"{memory}M,maxmem=4G,slots=2",
+        "-object", f"memory-backend-memfd,id=ram,size={memory}M,share=on",
+        "-chardev", f"file,id=console,path={directory}/console.log",
+        "-device", "isa-serial,chardev=console",
+        "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
+        "-device", "virtio-serial-pci,max_ports=2",
+        "-chardev", f"socket,id=agent,fd={agent}",
+        "-device", "virtserialport,chardev=agent,name=enclos.agent,nr=1",
+        "-kernel", f"{assets.images}/vmlinux", "-initrd", f"{assets.images}/initrd",
+        "-append", f"{COMMAND_LINE} {machine.options}",
+    ]  # fmt: skip
 
 
 def _share(assets: Assets, directory: Path, share: Path, stack: ExitStack) -> list[str]:
