@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,27 @@ def test_no_assets(programs: Programs, tmp_path: Path) -> None:
     assert bare.enclos("doctor").code == 1
     check(bare.enclos("assets", "verify"), "there are no assets")
     check(bare.enclos("assets", "path"), "there are no assets")
+
+
+def test_a_full_disk(programs: Programs, tmp_path: Path) -> None:
+    """A data root on a file system too small for the image; its assets are elsewhere."""
+    image, place = tmp_path / "disk", tmp_path / "data"
+    with image.open("wb") as file:
+        file.truncate(4 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, timeout=60)
+    place.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, place], check=True, timeout=60)
+    try:
+        (place / "assets").symlink_to(programs.data_root / "assets")
+        small = Programs(programs.state_root, place)
+        layer = imagelayouts.archive(("file", os.urandom(6 << 20)))
+        layout = imagelayouts.write(tmp_path / "layout", [layer])
+        answer = small.enclos("run", "--rm", "-q", f"oci:{layout}", "true")
+        check(answer, "no space left on device")
+        assert small.ok("ps", "-aq") == ""
+        assert small.ok("images", "-q") == ""
+    finally:
+        subprocess.run(["umount", place], check=True, timeout=60)
 
 
 def test_a_setting_that_is_none(programs: Programs) -> None:
