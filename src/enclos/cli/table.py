@@ -61,7 +61,7 @@ VERBS: Final = (
                 Flag("timestamps", "a time before each line", short="t"),
                 Flag("until", "only until then", meta="TIME")),
          about="Recorded is the output of every container but those of `run --rm` in the "
-               "foreground. What went to stderr comes out on stderr."),
+               "foreground without a terminal. What went to stderr comes out on stderr."),
     Verb("exec", "exec", "run one more program in a running container",
          "CONTAINER COMMAND [ARG…]", 2, None, stops=True, subject=Subject.CONTAINER,
          flags=(Flag("detach", "leave it running", short="d"), f.DETACH_KEYS, f.ENV, f.ENV_FILE,
