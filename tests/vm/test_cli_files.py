@@ -99,9 +99,9 @@ def test_volumes_are_shared_and_kept(programs: Programs, tmp_path: Path) -> None
     try:
         out = programs.ok("run", "--rm", *words, "enclos/demo", "sh", "-c", script)
         assert out == "one file1\n"
-        words = ("--mount", "type=volume,source=kept,target=/again,readonly")
+        again = "type=volume,source=kept,target=/again,readonly"
         script = "cat /again/x; touch /again/y 2>/dev/null || echo refused"
-        out = programs.ok("run", "--rm", *words, "enclos/demo", "sh", "-c", script)
+        out = programs.ok("run", "--rm", "--mount", again, "enclos/demo", "sh", "-c", script)
         assert out.split() == ["into-volume", "refused"]
     finally:
         data = programs.data_root / "volumes/kept/_data"

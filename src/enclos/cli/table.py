@@ -80,7 +80,7 @@ VERBS: Final = (
          1, None, subject=Subject.CONTAINER),
     Verb("rm", "rm", "remove containers", "CONTAINER…", 1, None, subject=Subject.CONTAINER,
          flags=(Flag("force", "running ones too; unknown ones are no error", short="f"),
-                Flag("volumes", "there are no anonymous volumes to remove", short="v"))),
+                Flag("volumes", "its unnamed volumes as well, which always go", short="v"))),
     Verb("pause", "pause", "freeze containers' processes", "CONTAINER…", 1, None,
          subject=Subject.CONTAINER),
     Verb("unpause", "unpause", "thaw paused containers", "CONTAINER…", 1, None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,15 @@ def test_help_shows_every_flag(verb: Verb) -> None:
     text = texts.of_verb(verb)
     for flag in verb.flags:
         assert flag.spelling in text
+
+
+def test_no_flag_is_ignored() -> None:
+    """Every flag of the table is asked for somewhere; those that change nothing say so."""
+    source = "".join(path.read_text() for path in Path(table.__file__).parent.rglob("*.py"))
+    asked = set(re.findall(r'\.(?:on|texts?|given)\(\s*"([a-z-]+)"', source))
+    flags_of_all = {flag.name for verb in table.VERBS for flag in verb.flags}
+    without_effect = {"network", "volumes"}
+    assert flags_of_all - asked == without_effect
 
 
 def test_verbs_are_unique_and_found() -> None:
