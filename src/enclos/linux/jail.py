@@ -97,12 +97,16 @@ def confirm(spawned: Spawned, *, timeout_s: float = 20) -> None:
 
 
 def reap(pid: int) -> None:
-    """Kill a spawned process and collect it; already gone is done."""
+    """Kill a child and collect it; one that has been collected before is left alone.
+
+    Its number may be somebody else's by then, so it is never killed without being our child.
+    """
     try:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        return  # killed or collected before: that is what was wanted
+        if os.waitpid(pid, os.WNOHANG)[0] == 0:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    except ChildProcessError:
+        return  # collected before: that is what was wanted
 
 
 def _become(

@@ -19,7 +19,7 @@ from enclos import log
 from enclos.errors import EnclosError, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import template
 from enclos.linux import fork as forking
-from enclos.linux import libc, mount, pid, unixsocket
+from enclos.linux import jail, libc, mount, pid, unixsocket
 from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.state import records
@@ -150,6 +150,8 @@ async def _live(
     _tell_not_started(sandbox)
     if sandbox.link is not None:
         sandbox.link.close()
+    if sandbox.launched is not None:
+        jail.reap(sandbox.launched.qemu.pid)  # before QMP: a QEMU that hangs would not part
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())

@@ -24,6 +24,10 @@ _READ_BYTES: Final = 256 * 1024
 _MAX_DESCRIPTORS: Final = 253
 """SCM_MAX_FD of the kernel."""
 
+_MAX_UNFINISHED: Final = 64
+_MAX_PARTIAL_BYTES: Final = 2 * codec.MAX_MESSAGE_BYTES
+"""What unfinished messages of one peer may take together: a hostile one must not fill us."""
+
 T = TypeVar("T")
 
 
@@ -232,12 +236,12 @@ class Link:
         partial = self._state.partial
         if not frame.flags and frame.number not in partial:
             return frame.payload
-        if frame.number not in partial and len(partial) >= 64:
-            raise FrameError(f"{self.name}: too many unfinished messages")
         buffer = partial.setdefault(frame.number, bytearray())
         buffer += frame.payload
         if len(buffer) > codec.MAX_MESSAGE_BYTES:
             raise FrameError(f"{self.name}: message is over {codec.MAX_MESSAGE_BYTES} bytes")
+        if len(partial) > _MAX_UNFINISHED or sum(map(len, partial.values())) > _MAX_PARTIAL_BYTES:
+            raise FrameError(f"{self.name}: too many unfinished messages")
         if frame.flags:
             return None
         del partial[frame.number]

@@ -157,3 +157,23 @@ def test_children_forked_afterwards_are_in_our_pid_namespace(cell: Jail) -> None
     if child == 0:
         os._exit(0 if os.getpid() > 1 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_is_not_our_child_is_never_killed(cell: Jail) -> None:
+    """Not a process that was collected before, whose number may be somebody else's by now."""
+    spawned = jail.spawn(cell, [BUSYBOX, "sleep", "1000"], keep=[], output=2)
+    jail.confirm(spawned)
+    jail.reap(spawned.pid)
+    jail.reap(spawned.pid)
+    reader, writer = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        grandchild = os.fork()
+        if grandchild:
+            os.write(writer, b"%d" % grandchild)
+        signal.pause()
+    stranger = pid.ref(int(os.read(reader, 20)))
+    jail.reap(stranger.pid)
+    assert stranger.alive()
+    os.kill(stranger.pid, signal.SIGKILL)
+    jail.reap(middle)

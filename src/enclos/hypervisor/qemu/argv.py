@@ -76,7 +76,7 @@ def arguments(board: Board, wiring: Wiring) -> list[str]:
 
 def _base(board: Board) -> list[str]:
     cpu = "host" if board.accelerator == "kvm" else "max"
-    accelerator = "kvm" if board.accelerator == "kvm" else "tcg,tb-size=64"
+    accelerator = "kvm" if board.accelerator == "kvm" else "tcg,tb-size=32"
     return [
         "-name", "enclos,process=enclos-qemu",
         "-nodefaults", "-no-user-config", "-no-reboot",

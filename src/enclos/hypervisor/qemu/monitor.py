@@ -10,13 +10,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 from qemu.qmp.events import EventListener
 
 from enclos.errors import MachineFailed, TimedOut
 
+_CLOSE_S: Final = 2
 Value: TypeAlias = object
 """A JSON value as QMP carries it."""
 
@@ -37,10 +38,14 @@ class Monitor:
             raise MachineFailed(f"QEMU went away during {command}") from error
 
     async def close(self) -> None:
-        """Disconnect; QEMU's own end of the connection, if it came first, is no error."""
+        """Disconnect; QEMU's own end of the connection, if it came first, is no error.
+
+        Bounded, because a QEMU that hangs does not take its part in it.
+        """
         try:
-            await self._client.disconnect()
-        except (QMPError, EOFError, OSError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._client.disconnect()
+        except (QMPError, EOFError, OSError, TimeoutError):
             return
 
     @asynccontextmanager
