@@ -69,10 +69,10 @@ def test_the_seccomp_sandbox_is_on() -> None:
     assert "spawn=deny" in sandbox
 
 
-@pytest.mark.parametrize(("accelerator", "cpu"), [("tcg", "max"), ("kvm", "host")])
+@pytest.mark.parametrize(("accelerator", "cpu"), [("tcg", "max,"), ("kvm", "host")])
 def test_the_cpu_follows_the_accelerator(accelerator: str, cpu: str) -> None:
     made = argv.arguments(replace(BOARD, accelerator=accelerator), COLD)
-    assert options(made, "-cpu") == [cpu]
+    assert options(made, "-cpu")[0].startswith(cpu)
     assert options(made, "-accel")[0].startswith(accelerator)
 
 

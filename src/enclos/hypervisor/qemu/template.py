@@ -59,6 +59,7 @@ def key_of(board: Board, assets_key: str, host_cpu: str) -> str:
         "machine": argv.MACHINE,
         "ports": argv.ROOT_PORTS,
         "line": argv.command_line(board),
+        "model": argv.cpu_model(board),
         "cpu": host_cpu if board.accelerator == "kvm" else "",
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
