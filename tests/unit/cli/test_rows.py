@@ -25,16 +25,16 @@ def stamp(ago_s: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime(time.time() - ago_s))
 
 
-RUNNING = Container("a" * 64, "running", DEFINITION, replace(RECORD, started_at=stamp(180)))
+RUNNING = Container("a" * 64, "running", DEFINITION, replace(RECORD, started_at=stamp(12_600)))
 ENDED = Container(
-    "a" * 64, "exited", DEFINITION, replace(RECORD, exit_status=7, finished_at=stamp(180))
+    "a" * 64, "exited", DEFINITION, replace(RECORD, exit_status=7, finished_at=stamp(12_600))
 )
 
 
 def test_status_texts() -> None:
-    assert rows.status_text(RUNNING) == "Up 3 minutes"
-    assert rows.status_text(replace(RUNNING, status="paused")) == "Up 3 minutes (Paused)"
-    assert rows.status_text(ENDED) == "Exited (7) 3 minutes ago"
+    assert rows.status_text(RUNNING) == "Up 3 hours"
+    assert rows.status_text(replace(RUNNING, status="paused")) == "Up 3 hours (Paused)"
+    assert rows.status_text(ENDED) == "Exited (7) 3 hours ago"
     assert rows.status_text(Container("a", "created", DEFINITION, None)) == "Created"
     lost = Container("a", "exited", DEFINITION, None)
     assert lost.exit_status == LOST_STATUS
