@@ -77,4 +77,4 @@ def test_sweep_finishes_an_interrupted_removal(programs: Programs) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert "orphan" in programs.ok("sweep")
-    assert programs.ok("ps", "-aq") == ""
+    assert programs.ok("ps", "-aq", "--filter", "name=orphan") == ""
