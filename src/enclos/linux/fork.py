@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from enclos.linux import libc
@@ -16,6 +17,7 @@ _LAST_DESCRIPTOR: Final = 0xFFFFFFFF
 _LIBC_SIGNALS: Final = {32, 33}
 """glibc keeps these real-time signals to itself."""
 _KEPT: Final = {signal.SIGKILL, signal.SIGSTOP}
+_STOPPING: Final = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 
 
 def fork_detached(body: Callable[[], int]) -> ProcessRef:
@@ -92,6 +94,16 @@ def reset_signals() -> None:
         if number not in _KEPT and number not in _LIBC_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Let no signal come between a deed and the note of how it is undone."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def null_stdio() -> None:

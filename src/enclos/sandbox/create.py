@@ -18,7 +18,7 @@ from typing import Final
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound
-from enclos.linux import libc, mount, mountapi, pid
+from enclos.linux import fork, libc, mount, mountapi, pid
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
@@ -105,21 +105,23 @@ def _sandbox(
 ) -> client.Connection:
     """A connection to the supervisor of the container's sandbox, which is started if its own."""
     if plan.machine is None:
-        return client.connect(place.root.sandbox(plan.group.sandbox_id))
+        connection = client.connect(place.root.sandbox(plan.group.sandbox_id))
+        undo.callback(_give_up, connection, new.id)
+        return connection
     directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
     undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
     hostname = new.spec.hostname or new.id[:12]
-    supervisor.fork(
-        place.plan(
-            plan.machine,
-            directory,
-            hostname=hostname,
-            cpus=_host_cpus(plan.container.limits),
-            use_template=new.template,
-        )
+    start = place.plan(
+        plan.machine,
+        directory,
+        hostname=hostname,
+        cpus=_host_cpus(plan.container.limits),
+        use_template=new.template,
     )
-    connection = client.connect(directory)
-    undo.callback(_await_end, connection)
+    with fork.signals_held():
+        supervisor.fork(start)
+        connection = client.connect(directory)
+        undo.callback(_await_end, connection, new.id)
     return connection
 
 
@@ -283,10 +285,19 @@ def _kill(pid_number: int) -> None:
         return  # it noticed by itself
 
 
-def _await_end(connection: client.Connection) -> None:
+def _give_up(connection: client.Connection, container_id: str) -> None:
+    """Have another's sandbox rid of a container that may have come to be."""
+    try:
+        connection.call("abandon", c.Named(container_id), m.Nothing, timeout_s=_LEAVE_TIMEOUT_S)
+    except EnclosError as error:
+        log.info("nothing left to give up", container=container_id, error=error)
+    connection.close()
+
+
+def _await_end(connection: client.Connection, container_id: str) -> None:
     """Wait until a supervisor whose first container failed has released everything."""
     try:
-        connection.call("abandon", c.Named(""), m.Nothing, timeout_s=_LEAVE_TIMEOUT_S)
+        connection.call("abandon", c.Named(container_id), m.Nothing, timeout_s=_LEAVE_TIMEOUT_S)
         while True:
             connection.receive(timeout_s=_LEAVE_TIMEOUT_S)
     except Lost:

@@ -103,10 +103,17 @@ def stop(sandbox: Sandbox, reason: str) -> None:
     sandbox.finish.set()
 
 
-async def abandon(sandbox: Sandbox, _: c.Named) -> None:
-    """End a sandbox whose creator gave up before it had a container."""
-    if not sandbox.containers:
+async def abandon(sandbox: Sandbox, request: c.Named) -> None:
+    """Its creator gives a container up, created or not; a sandbox without another one ends.
+
+    One that is being created in a sandbox of others goes when it is there: see `service`.
+    """
+    if not sandbox.containers.keys() - {request.id}:
         stop(sandbox, "abandoned")
+        return
+    container = sandbox.containers.get(request.id)
+    if container is not None and container.record.status != "creating":
+        await remove(sandbox, request)
 
 
 async def remove(sandbox: Sandbox, request: c.Named) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _DRAIN_S: Final = 5
 _BACKLOG: Final = 64
+_LONELY_S: Final = 20
 _AGAIN: Final = "its template is now removed: try again, and the start makes a new one"
 
 
@@ -145,6 +146,7 @@ async def _live(
 
     service.listen(sandbox, listener)
     starting = asyncio.get_running_loop().create_task(_boot(sandbox, start, stack))
+    asyncio.get_running_loop().call_later(_LONELY_S, _end_if_lonely, sandbox)
     await sandbox.finish.wait()
     starting.cancel()
     _tell_not_started(sandbox)
@@ -161,6 +163,14 @@ async def _live(
     records.remove_sandbox(sandbox.root, sandbox.plan.id)
     for link in list(sandbox.clients):
         await link.drain(timeout_s=_DRAIN_S)
+
+
+def _end_if_lonely(sandbox: Sandbox) -> None:
+    """Its creator was killed before it had connected."""
+    from enclos.sandbox import ending
+
+    if not sandbox.clients and not sandbox.containers:
+        ending.stop(sandbox, "nobody came for it")
 
 
 def _tell_not_started(sandbox: Sandbox) -> None:
