@@ -16,7 +16,7 @@ from typing import Final
 from enclos.errors import InvalidRequest
 from enclos.guest.agent import Agent
 from enclos.linux import libc
-from enclos.wire.messages import Identity, Nothing
+from enclos.wire.messages import Clock, Identity, Nothing, Step
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
 _KERNEL_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
@@ -38,6 +38,16 @@ async def identify(_: Agent, request: Identity) -> Nothing:
         file.write(f"{request.machine_id}\n")
     _renew_boot_id()
     return Nothing()
+
+
+async def clock(_: Agent, request: Step) -> Clock:
+    """Put the clock right and say what it shows; raises `InvalidRequest` for no time at all."""
+    if request.offset_ns:
+        try:
+            time.clock_settime_ns(time.CLOCK_REALTIME, time.time_ns() + request.offset_ns)
+        except (OSError, OverflowError) as error:
+            raise InvalidRequest(f"no such time: {error}") from error
+    return Clock(time.time_ns())
 
 
 def _reseed(entropy: bytes) -> None:

@@ -42,6 +42,7 @@ async def _hello(agent: Agent, _: Nothing) -> Hello:
 HANDLERS: Final[dict[str, Callable[[Agent, Any], Coroutine[Any, Any, object]]]] = {
     "hello": _hello,
     "identify": identity.identify,
+    "clock": identity.clock,
     "rescan": devices.rescan,
     "online": devices.online,
     "share": share.mount,

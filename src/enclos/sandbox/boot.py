@@ -181,6 +181,7 @@ async def settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phase
 
 
 async def _settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases) -> str:
+    from enclos.sandbox import clock
     from enclos.wire import messages as m
 
     hello = await link.call("hello", m.Nothing(), m.Hello, timeout_s=plan.boot_timeout_s)
@@ -191,6 +192,7 @@ async def _settle(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phas
             hint="run: enclos assets build",
         )
     await _identify(plan, link)
+    await clock.put_right(link, timeout_s=plan.agent_timeout_s)
     phases.mark("identity")
     await _size(plan, machine, link, phases)
     await link.call("rescan", m.Nothing(), m.Devices, timeout_s=plan.agent_timeout_s)

@@ -53,6 +53,20 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """By how much the clock is to be put forward; negative to put it back."""
+
+    offset_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The guest's time after that."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Online:
     """Wait until the guest has this much online: memory beyond what it booted with, all CPUs."""
 
@@ -210,6 +224,7 @@ class Devices:
 METHODS: Final[dict[str, tuple[type, type]]] = {
     "hello": (Nothing, Hello),
     "identify": (Identity, Nothing),
+    "clock": (Step, Clock),
     "rescan": (Nothing, Devices),
     "online": (Online, Online),
     "share": (Share, Nothing),
