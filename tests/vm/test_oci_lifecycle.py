@@ -40,7 +40,7 @@ def create(programs: Programs, bundle: Path, name: str, *more: str) -> Answer:
     """`create` with its output in files, as an engine's pipes would outlive the command."""
     import subprocess
 
-    with (bundle / "out").open("wb") as out, (bundle / "err").open("wb") as err:
+    with (bundle / "out").open("ab") as out, (bundle / "err").open("ab") as err:
         command = programs.oci_command(
             "--log", bundle / "log", "--log-format", "json", "create", "--bundle", bundle,
             "--pid-file", bundle / "pid", *more, name,
@@ -134,7 +134,9 @@ def test_run_passes_streams_and_status(programs: Programs, bundle: Make, name: s
 def test_a_signal_to_the_stand_in_reaches_the_program(
     programs: Programs, bundle: Make, name: str
 ) -> None:
-    path = bundle("sh", "-c", "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.1; done")
+    path = bundle(
+        "sh", "-c", "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.1; done"
+    )
     create(programs, path, name)
     programs.oci("start", name)
     deadline = time.monotonic() + 60
@@ -172,7 +174,12 @@ def test_a_hostile_image_cannot_lead_a_bind_to_the_host(
         source = tmp_path / "source"
         source.mkdir()
         spec["mounts"].append(
-            {"destination": "/data/deep", "type": "bind", "source": str(source), "options": ["bind"]}
+            {
+                "destination": "/data/deep",
+                "type": "bind",
+                "source": str(source),
+                "options": ["bind"],
+            }
         )
 
     path = bundle("sleep", "1000", change=bind)
@@ -191,7 +198,8 @@ def test_binds_are_live_both_ways(
     def bind(spec: dict[str, Any]) -> None:
         spec["mounts"] += [
             {"destination": "/rw", "type": "bind", "source": str(source), "options": ["rbind"]},
-            {"destination": "/ro", "type": "bind", "source": str(source), "options": ["bind", "ro"]},
+            {"destination": "/ro", "type": "bind", "source": str(source),
+             "options": ["bind", "ro"]},
             {"destination": "/one", "type": "bind", "source": str(source / "file"),
              "options": ["bind"]},
         ]  # fmt: skip
