@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,28 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
         (state_root / name).mkdir(mode=0o700)
     programs.ok("run", "--rm", "enclos/demo", "true")
     return programs
+
+
+Keep = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def keep(programs: Programs) -> Iterator[Keep]:
+    """A function that starts a sleeping container for a module's tests, given `run`'s flags.
+
+    A sandbox costs seconds under emulation, an exec a fraction of that.
+    """
+    scope = leaks.Scope(roots=(programs.state_root, programs.data_root / "containers"))
+    before = leaks.snapshot(scope)
+    with ExitStack() as removed:
+
+        def start(*flags: str | Path) -> str:
+            made = programs.ok("run", "-d", *flags, "enclos/demo", "sleep", "10000").strip()
+            removed.callback(programs.enclos, "rm", "-f", made)
+            return made
+
+        yield start
+    assert not leaks.wait_settled(before, scope)
 
 
 @pytest.fixture

@@ -2,76 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import signal
-import struct
-import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
 from tests.support.cli import Programs
+from tests.support.screen import Screen, shown
 
 DETACH = b"\x10\x11"
 
 
-class Terminal:
-    """A pseudo-terminal with `enclos` on it."""
-
-    def __init__(self, master: int, slave: int, pid: int) -> None:
-        self.master, self.slave, self.pid = master, slave, pid
-        self.seen = b""
-
-    def expect(self, text: bytes, *, timeout_s: float = 60) -> None:
-        """Wait until `text` has been shown; forget all up to it."""
-        deadline = time.monotonic() + timeout_s
-        while text not in self.seen:
-            left = deadline - time.monotonic()
-            assert left > 0, f"{text!r} is not in {self.seen!r}"
-            if select.select([self.master], [], [], left)[0]:
-                self.seen += os.read(self.master, 65536)
-        self.seen = self.seen.partition(text)[2]
-
-    def type(self, text: bytes) -> None:
-        """As typed."""
-        os.write(self.master, text)
-
-    def resize(self, rows: int, columns: int) -> None:
-        """As by dragging a corner."""
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def wait(self) -> int:
-        """The exit status; the terminal must be as it was."""
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.pid = 0
-        return status
-
-
-@contextmanager
-def terminal(programs: Programs, *words: str) -> Iterator[Terminal]:
+def terminal(programs: Programs, *words: str) -> AbstractContextManager[Screen]:
     """`enclos WORDS` on a terminal of 33 rows and 101 columns."""
-    master, slave = os.openpty()
-    before = termios.tcgetattr(slave)
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
-    pid = os.fork()
-    if pid == 0:
-        os.login_tty(slave)
-        command = programs.command(*words)
-        os.execve(command[0], command, programs.environment)
-    screen = Terminal(master, slave, pid)
-    try:
-        yield screen
-        assert termios.tcgetattr(slave) == before, "the terminal is not as it was"
-    finally:
-        if screen.pid:
-            os.kill(screen.pid, signal.SIGKILL)
-            os.waitpid(screen.pid, 0)
-        os.close(master)
-        os.close(slave)
+    return shown(programs.command(*words), programs.environment)
 
 
 def test_size_and_ctrl_c(programs: Programs) -> None:
