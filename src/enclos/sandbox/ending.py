@@ -22,6 +22,7 @@ from enclos.wire import messages as m
 
 _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
+_OUT_OF_MEMORY = "it ran out of memory"
 
 
 def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
@@ -33,13 +34,18 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             return
         process = container.init if not event.exec_id else container.execs.get(event.exec_id)
         if process is not None and process.ended is None:
-            process.ended = c.Ended(event.status & 0xFF)
+            status = event.status & 0xFF
+            killed = container.out_of_memory and status == KILLED_STATUS
+            process.ended = c.Ended(status, _OUT_OF_MEMORY if killed else "")
             task = asyncio.get_running_loop().create_task(_after_exit(sandbox, container, process))
             sandbox.tasks.add(task)
             task.add_done_callback(sandbox.tasks.discard)
     elif name == "oom":
         event_oom = codec.decode(m.OutOfMemory, body)
         log.warning("out of memory in the guest", container=event_oom.id)
+        starved = sandbox.containers.get(event_oom.id)
+        if starved is not None:
+            starved.out_of_memory = True
 
 
 async def _after_exit(sandbox: Sandbox, container: Container, process: Process) -> None:

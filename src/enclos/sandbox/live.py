@@ -46,6 +46,7 @@ class Container:
     record: ContainerRecord
     init: Process
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
+    out_of_memory: bool = False
 
     def process(self, exec_id: str) -> Process:
         """The process called `exec_id`, init if empty; raises `NotFound`."""

@@ -15,6 +15,7 @@ from enclos.config import load
 from enclos.errors import WrongState
 from enclos.ids import new_id
 from enclos.oci.load import dump_process
+from enclos.oci.rules_process import check_process
 from enclos.oci.types import Process, User
 from enclos.plan import capabilities, runprocess, users
 from enclos.plan.imageconfig import ImageConfig
@@ -35,7 +36,9 @@ def run(asked: Parsed) -> int:
     home = open_home()
     container = lookup.find(home, asked.operands[0])
     _check(container)
-    process = dump_process(_process(home, container, asked))
+    new = _process(home, container, asked)
+    check_process(new)
+    process = dump_process(new)
     with stoppable():
         if detach:
             return _in_background(home, container, process, tty=tty)
