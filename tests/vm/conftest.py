@@ -15,13 +15,19 @@ from tests.support.cli import Programs
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    """Our programs with the session's own state root and the shared data root.
+    """Our programs with the session's own state root and data root.
 
+    Assets and templates are the host's; its containers and images are none of a test's business.
     The first container of a session makes the template if there is none: that is slow once.
     """
-    data_root = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT", "/var/lib/enclos"))
-    if not (data_root / "assets/current").exists():
+    shared = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT", "/var/lib/enclos"))
+    if not (shared / "assets/current").exists():
         pytest.skip("assets are missing: make test builds them, or: enclos assets build")
+    data_root = tmp_path_factory.mktemp("data")
+    for name in ("assets", "templates"):
+        (shared / name).mkdir(mode=0o700, exist_ok=True)
+        (data_root / name).symlink_to(shared / name)
+    (data_root / "containers").mkdir(mode=0o700)
     state_root = tmp_path_factory.mktemp("state")
     programs = Programs(state_root, data_root)
     for name in ("containers", "sandboxes"):
@@ -43,8 +49,8 @@ def keep(programs: Programs) -> Iterator[Keep]:
     before = leaks.snapshot(scope)
     with ExitStack() as removed:
 
-        def start(*flags: str | Path) -> str:
-            made = programs.ok("run", "-d", *flags, "enclos/demo", "sleep", "10000").strip()
+        def start(*flags: str | Path, image: str = "enclos/demo") -> str:
+            made = programs.ok("run", "-d", *flags, image, "sleep", "10000").strip()
             removed.callback(programs.enclos, "rm", "-f", made)
             return made
 

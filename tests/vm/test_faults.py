@@ -123,6 +123,32 @@ def test_a_killed_creator_leaves_an_id_that_sweep_frees(programs: Programs) -> N
     assert not root.container("half-made").exists()
 
 
+def test_a_killed_caller_gets_its_descriptors_back(programs: Programs, tmp_path: Path) -> None:
+    """Who reads our output sees its end when we are gone; the container runs on, as docker's."""
+    file = tmp_path / "cid"
+    script = "while :; do echo tick; sleep 0.2; done"
+    running = programs.start("run", "--cidfile", file, "enclos/demo", "sh", "-c", script)
+    container_id = _started(programs, file, running)
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"tick\n"
+        running.kill()
+        running.communicate(timeout=30)
+        before = programs.ok("logs", container_id).count("tick")
+        time.sleep(1)
+        assert programs.ok("logs", container_id).count("tick") > before
+    finally:
+        programs.ok("rm", "-f", container_id)
+
+
+def test_a_killed_exec_gives_its_descriptors_back(programs: Programs, sleeper: str) -> None:
+    running = programs.start("exec", sleeper, "sh", "-c", "echo there; exec sleep 1000")
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"there\n"
+    running.kill()
+    assert running.communicate(timeout=30)[0] == b""
+
+
 @pytest.mark.parametrize("delay_s", [0.3, 1.0, 1.6, 2.2])
 def test_a_creator_killed_at_any_moment_leaves_no_machine(
     programs: Programs, delay_s: float

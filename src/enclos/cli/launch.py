@@ -112,6 +112,7 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
             log=os.fspath(log) if how.record_output else "",
             owner="root",
             template=how.template and definition.template,
+            tied=True,
             mount_root=lambda: _mount(home, definition, mounted),
         )
         return create.create(home.place(), new)

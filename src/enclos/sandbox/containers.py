@@ -49,7 +49,8 @@ async def _create(
     try:
         wiring = _wire(sandbox, process, request.channels, log=request.log)
         if request.attached:
-            _couple(process, request.channels, stdio, stdin_ends=True)
+            attached = _couple(process, request.channels, stdio, stdin_ends=True)
+            process.tied += attached if request.tied else ()
         message = m.CreateContainer(request.id, request.spec, wiring)
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
@@ -79,7 +80,8 @@ async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) ->
         raise Exists(f"exec process {request.exec_id} already exists")
     process = Process(request.id, request.exec_id, terminal=request.channels.terminal)
     wiring = _wire(sandbox, process, request.channels, log="")
-    _couple(process, request.channels, descriptors, stdin_ends=True)
+    attached = _couple(process, request.channels, descriptors, stdin_ends=True)
+    process.tied += attached if request.tied else ()
     container.execs[request.exec_id] = process
     message = m.ExecProcess(request.id, request.exec_id, request.process, wiring)
     try:
@@ -185,23 +187,27 @@ def _wire(sandbox: Sandbox, process: Process, channels: c.Channels, *, log: str)
 
 def _couple(
     process: Process, channels: c.Channels, descriptors: list[int], *, stdin_ends: bool
-) -> None:
-    """Give a process' streams to descriptors: one for a terminal, else stdin, stdout, stderr."""
+) -> list[Callable[[], None]]:
+    """Give a process' streams to descriptors: one for a terminal, else stdin, stdout, stderr.
+
+    Returns what gives each of them back.
+    """
     if len(descriptors) != _stdio_count(channels):
         for descriptor in descriptors:
             os.close(descriptor)
         raise InvalidRequest(f"{len(descriptors)} descriptors do not fit the streams")
     if channels.terminal:
-        writing = os.dup(descriptors[0])
-        if process.stdin is not None and channels.stdin:
-            process.stdin.attach(descriptors[0], ends=stdin_ends)
+        back = [process.outputs[0].attach(os.dup(descriptors[0]))]
+        outputs = descriptors[:0]
+    else:
+        outputs = descriptors[-2:]
+        back = [
+            output.attach(descriptor)
+            for output, descriptor in zip(process.outputs, outputs, strict=True)
+        ]
+    for reading in descriptors[: len(descriptors) - len(outputs)]:
+        if channels.stdin and process.stdin is not None:
+            back.append(process.stdin.attach(reading, ends=stdin_ends))
         else:
-            os.close(descriptors[0])
-        process.outputs[0].attach(writing)
-        return
-    if channels.stdin and process.stdin is not None:
-        process.stdin.attach(descriptors[0], ends=stdin_ends)
-    elif channels.stdin:
-        os.close(descriptors[0])
-    for output, descriptor in zip(process.outputs, descriptors[-2:], strict=True):
-        output.attach(descriptor)
+            os.close(reading)
+    return back

@@ -52,7 +52,8 @@ class NewContainer:
     `mount_root` puts the root file system in place in the caller's private mount namespace and
     returns its path; without it `spec.root.path` is used as it is. `stdio` are the descriptors
     of the process: stdin, stdout, stderr, or one terminal; none means that nothing is attached
-    yet. `slave` is the terminal the stand-in gets as its controlling one, or -1.
+    yet; with `tied` they are given back when the returned connection ends. `slave` is the terminal
+    the stand-in gets as its controlling one, or -1.
     """
 
     id: str
@@ -64,6 +65,7 @@ class NewContainer:
     log: str = ""
     owner: str = ""
     template: bool = True
+    tied: bool = False
     mount_root: Callable[[], Path] | None = None
 
 
@@ -179,6 +181,7 @@ def _create_in(
             channels=new.channels,
             attached=bool(new.stdio),
             log=new.log,
+            tied=new.tied,
         )
         connection.call("create", request, c.Pid, descriptors=[*trees, *new.stdio])
         standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)

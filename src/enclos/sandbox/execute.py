@@ -32,10 +32,11 @@ class NewProcess:
 def run(
     root: StateRoot, container_id: str, new: NewProcess, *, descriptors: Sequence[int]
 ) -> Connection:
-    """Start it without a stand-in; `wait_process` on the returned connection follows it."""
+    """Start it without a stand-in; `wait_process` on the returned connection follows it, and the
+    descriptors are the process' as long as that is open."""
     _check(root, container_id)
     _, connection = reach.living(root, container_id)
-    request = c.Exec(container_id, new.exec_id, new.process, new.channels)
+    request = c.Exec(container_id, new.exec_id, new.process, new.channels, tied=True)
     connection.call("exec", request, c.Pid, descriptors=descriptors)
     return connection
 

@@ -7,6 +7,7 @@ Records only; the verbs are in `containers`, the end in `ending`. One supervisor
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Process:
     """A container's init (`exec_id` is empty) or an exec process, alive or ended.
 
-    `status` is set by the guest's word; `over` once its output has been flushed as well.
+    `ended` is set by the guest's word; `over` once its output has been flushed as well. `tied`
+    gives back the descriptors that belong to whoever started it and stays with it.
     """
 
     id: str
@@ -37,6 +39,13 @@ class Process:
     ended: Ended | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     standin_pid: int = 0
+    tied: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+    def untie(self) -> None:
+        """Give the descriptors of a caller that has gone back."""
+        for let_go in self.tied:
+            let_go()
+        self.tied.clear()
 
 
 @dataclass(slots=True)
@@ -48,13 +57,16 @@ class Container:
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
     out_of_memory: bool = False
 
+    def find(self, exec_id: str) -> Process | None:
+        """The process called `exec_id`, init if empty; None if there is none (any more)."""
+        return self.execs.get(exec_id) if exec_id else self.init
+
     def process(self, exec_id: str) -> Process:
-        """The process called `exec_id`, init if empty; raises `NotFound`."""
-        if not exec_id:
-            return self.init
-        if exec_id not in self.execs:
+        """The same; raises `NotFound`."""
+        process = self.find(exec_id)
+        if process is None:
             raise NotFound(f"exec process {exec_id} does not exist in {self.record.id}")
-        return self.execs[exec_id]
+        return process
 
 
 @dataclass(slots=True)

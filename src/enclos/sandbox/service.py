@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest
@@ -20,6 +20,8 @@ from enclos.wire import codec
 from enclos.wire import control as c
 from enclos.wire import messages as m
 from enclos.wire.link import Handlers, Link, Request
+
+T = TypeVar("T")
 
 Handler = Callable[..., Awaitable[object]]
 
@@ -51,6 +53,7 @@ class Client:
         self._sandbox = sandbox
         self._stands: c.Stand | None = None
         self._gone = False
+        self._tied: list[c.Named] = []
         handlers = Handlers(request=self._serve, closed=self._closed)
         self._link = Link(connection, handlers, name="client")
         sandbox.clients.add(self._link)
@@ -59,17 +62,34 @@ class Client:
         if request.method == "stand":
             return await self._stand(codec.decode(c.Stand, request.body))
         if request.method in _WITH_DESCRIPTORS:
-            kind, handler = _WITH_DESCRIPTORS[request.method]
-            answer = await _call_with(handler, self._sandbox, kind, request)
-            if self._gone and request.method == "create":
-                await self._disown(codec.decode(c.Create, request.body).id)
-            return answer
+            return await self._serve_with_descriptors(request)
         for descriptor in request.descriptors:
             os.close(descriptor)
         if request.method not in _PLAIN:
             raise InvalidRequest(f"unknown request {request.method[:40]!r}")
         kind, handler = _PLAIN[request.method]
         return await handler(self._sandbox, codec.decode(kind, request.body))
+
+    async def _serve_with_descriptors(self, request: Request) -> object:
+        kind, handler = _WITH_DESCRIPTORS[request.method]
+        message = _decode_or_close(kind, request)
+        answer = await handler(self._sandbox, message, list(request.descriptors))
+        if isinstance(message, c.Create) and self._gone:
+            await self._disown(message.id)
+        elif isinstance(message, c.Create | c.Exec) and message.tied:
+            exec_id = message.exec_id if isinstance(message, c.Exec) else ""
+            self._tied.append(c.Named(message.id, exec_id))
+            if self._gone:
+                self._untie()
+        return answer
+
+    def _untie(self) -> None:
+        """Its descriptors are not for a container to keep, which runs on without them."""
+        for named in self._tied:
+            container = self._sandbox.containers.get(named.id)
+            process = container and container.find(named.exec_id)
+            if process:
+                process.untie()
 
     async def _stand(self, stand: c.Stand) -> c.Ended:
         container = self._sandbox.containers.get(stand.id)
@@ -89,6 +109,7 @@ class Client:
 
     def _closed(self, _: EnclosError) -> None:
         self._gone = True
+        self._untie()
         self._sandbox.clients.discard(self._link)
         if not self._sandbox.containers:
             ending.stop(self._sandbox, "its creator went away before it had a container")
@@ -115,16 +136,13 @@ async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
         log.info("nothing left to kill", container=kill.id, error=error)
 
 
-async def _call_with(
-    handler: Handler, sandbox: Sandbox, kind: type[Any], request: Request
-) -> object:
+def _decode_or_close(kind: type[T], request: Request) -> T:
     try:
-        message: Any = codec.decode(kind, request.body)
+        return codec.decode(kind, request.body)
     except EnclosError:
         for descriptor in request.descriptors:
             os.close(descriptor)
         raise
-    return await handler(sandbox, message, list(request.descriptors))
 
 
 def listen(sandbox: Sandbox, listener: socket.socket) -> None:

@@ -26,7 +26,8 @@ class Create:
     stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
-    it; `log` the file that output is recorded in, or empty.
+    it; `log` the file that output is recorded in, or empty. With `tied` the streams go with the
+    connection: a caller that dies must not leave its descriptors in the hands of a container.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Create:
     channels: Channels
     attached: bool
     log: str = ""
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,14 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Exec:
-    """Run one more process. Descriptors as in `Create`, without trees."""
+    """Run one more process. Descriptors and `tied` as in `Create`, without trees."""
 
     id: str
     exec_id: str
     process: str
     channels: Channels
     attached: bool = True
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

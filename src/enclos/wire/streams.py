@@ -40,6 +40,10 @@ def private(descriptor: int, *, writing: bool) -> int:
     return descriptor
 
 
+def _nothing() -> None:
+    """Gives back what was not taken."""
+
+
 class Output:
     """Receives one stream; the slowest attached descriptor decides how fast it may flow."""
 
@@ -55,12 +59,17 @@ class Output:
         self.flushed: Final = asyncio.Event()
         link.receivers[number] = self
 
-    def attach(self, descriptor: int) -> None:
-        """Write what comes from now on to `descriptor` too, which is taken over."""
+    def attach(self, descriptor: int) -> Callable[[], None]:
+        """Write what comes from now on to `descriptor` too, which is taken over.
+
+        What is returned gives it back before the end: others read on, or nobody does.
+        """
         if self._ended:
             os.close(descriptor)
-            return
-        self._sinks.append(Sink(self, descriptor, self._fed))
+            return _nothing
+        sink = Sink(self, descriptor, self._fed)
+        self._sinks.append(sink)
+        return sink.let_go
 
     def feed(self, data: bytes) -> None:
         """Pass one frame's payload on; raises `FrameError` for more than was ever granted."""
@@ -129,6 +138,10 @@ class Sink:
         if not self._queue:
             self._close(refused=False)
 
+    def let_go(self) -> None:
+        """Close now; what is queued is lost."""
+        self._close(refused=False)
+
     def _write(self, data: bytes | memoryview) -> int:
         """Bytes taken, or -1 if nobody reads any more."""
         try:
@@ -181,12 +194,17 @@ class Input:
         self._ended = False
         link.transmitters[number] = self
 
-    def attach(self, descriptor: int, *, ends: bool) -> None:
-        """Send what `descriptor` yields; its end is the stream's if `ends`. Takes it over."""
+    def attach(self, descriptor: int, *, ends: bool) -> Callable[[], None]:
+        """Send what `descriptor` yields; its end is the stream's if `ends`. Takes it over.
+
+        What is returned gives it back as if it had ended.
+        """
         if self._ended:
             os.close(descriptor)
-            return
-        self._sources.append(Source(self, descriptor, ends=ends))
+            return _nothing
+        source = Source(self, descriptor, ends=ends)
+        self._sources.append(source)
+        return source.finish
 
     def credit(self, extra: int) -> None:
         """See `link.Transmitter`."""
@@ -242,6 +260,14 @@ class Source:
         self._fd = -1
         self._input.forget(self)
 
+    def finish(self) -> None:
+        """Close; that is the end of the stream if it was to be."""
+        if self._fd < 0:
+            return
+        self.close()
+        if self._ends:
+            self._input.end()
+
     def _regular(self) -> None:
         if self._fd < 0:
             return
@@ -260,9 +286,7 @@ class Source:
         except OSError:
             data = b""  # EIO: the other side of a terminal is gone, which is its end of file
         if not data:
-            self.close()
-            if self._ends:
-                self._input.end()
+            self.finish()
             return
         self._input.link.send(frames.encode(frames.DATA, self._input.number, data))
         self._input.remaining -= len(data)
