@@ -72,7 +72,7 @@ class Client:
 
     async def _serve_with_descriptors(self, request: Request) -> object:
         kind, handler = _WITH_DESCRIPTORS[request.method]
-        message = _decode_or_close(kind, request)
+        message: Any = _decode_or_close(kind, request)
         answer = await handler(self._sandbox, message, list(request.descriptors))
         if isinstance(message, c.Create) and self._gone:
             await self._disown(message.id)
