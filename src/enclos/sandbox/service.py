@@ -39,7 +39,7 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "update": (m.Update, figures.update),
     "status": (m.Nothing, figures.status),
 }
-_WITH_DESCRIPTORS: Final[dict[str, tuple[type, Handler]]] = {
+_WITH_DESCRIPTORS: Final[dict[str, tuple[type[Any], Handler]]] = {
     "create": (c.Create, containers.create),
     "exec": (c.Exec, containers.run_exec),
     "attach": (c.Attach, containers.attach),
