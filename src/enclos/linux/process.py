@@ -65,19 +65,22 @@ def run(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     package: str = "",
+    name: str = "",
 ) -> Completed:
     """Run `argv` to its end. Without `input_bytes` its stdin is /dev/null.
 
-    Output is captured; `stdout` sends it to a descriptor instead. Raises `HostUnfit` if the
-    program is missing (`package` is the hint), `TimedOut` after killing it, and, if `check`,
+    The program finds `name` as its own, if given, and else its path. Output is captured;
+    `stdout` sends it to a descriptor instead. Raises `HostUnfit` if the program is missing
+    (`package` is the hint), `TimedOut` after killing it, and, if `check`,
     `MachineFailed` with the end of its error output for a status other than 0.
     """
     import subprocess
 
-    command = [find(argv[0], package=package), *argv[1:]]
+    program = find(argv[0], package=package)
     try:
         done = subprocess.run(
-            command,
+            [name or program, *argv[1:]],
+            executable=program,
             input=input_bytes,
             stdin=subprocess.DEVNULL if input_bytes is None else None,
             stdout=subprocess.PIPE if stdout is None else stdout,

@@ -45,6 +45,8 @@ def run_logged(spec: Spec, kind: str, record: ContainerRecord, *, status: str) -
 
 
 def _run(kind: str, hook: Hook, state: bytes) -> None:
+    """`args` begins with the name the program is to find as its own, which need not be its path:
+    dockerd's hook is /proc/PID/exe, called `libnetwork-setkey`."""
     if not os.path.isabs(hook.path):
         raise InvalidRequest(f"{kind} hook {hook.path!r} is not an absolute path")
     arguments = [hook.path, *hook.args[1:]]
@@ -58,6 +60,7 @@ def _run(kind: str, hook: Hook, state: bytes) -> None:
             input_bytes=state,
             env=environment,
             timeout_s=hook.timeout or DEFAULT_TIMEOUT_S,
+            name=hook.args[0] if hook.args else "",
         )
     except (EnclosError, OSError) as error:
         raise MachineFailed(f"{kind} hook {hook.path} failed: {error}") from error
