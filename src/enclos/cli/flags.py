@@ -33,6 +33,10 @@ USER: Final = Flag("user", "user name or id, with a group", short="u", meta="USE
 INTERACTIVE: Final = Flag("interactive", "pass standard input on", short="i")
 TTY: Final = Flag("tty", "give the program a terminal", short="t")
 NO_TEMPLATE: Final = Flag("no-template", "boot the machine cold instead of restoring a template")
+SETUP: Final = (
+    Flag("dry-run", "show what would change, and change nothing"),
+    Flag("undo", "take it back"),
+)
 PULL: Final = Flag(
     "pull", "when to fetch the image", meta="WHEN", choices=("missing", "always", "never")
 )
