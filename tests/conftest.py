@@ -16,6 +16,7 @@ from typing import Final
 import hypothesis
 import pytest
 
+from tests.support import leaks
 from tests.support.fixtures import leak_check, leak_scope
 
 __all__ = ["leak_check", "leak_scope"]
@@ -25,6 +26,7 @@ TREE: Final = TESTS.parent
 TIERS: Final = ("repo", "unit", "component", "vm", "conformance")
 LIMIT_S: Final = {"component": 180, "vm": 600, "conformance": 600}
 PAUSE_S: Final = 0.05
+_BEFORE: Final = pytest.StashKey[leaks.Snapshot]()
 ROOTLESS: Final = ("repo", "unit")
 
 hypothesis.settings.register_profile(
@@ -40,6 +42,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(tier)
         if tier in LIMIT_S and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT_S[tier]))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note what the host has, in the process that hands out the tests."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[_BEFORE] = leaks.host_wide()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tests that run beside each other are asked together what they left."""
+    before = session.config.stash.get(_BEFORE, None)
+    if before is None:
+        return
+    left = leaks.difference(before, leaks.host_wide())
+    if left:
+        print(f"\nthe tests left behind: {left}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

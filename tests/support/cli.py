@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.support import leaks
+
 TREE: Final = Path(__file__).resolve().parents[2]
 TIMEOUT_S: Final = 240
 
@@ -35,6 +37,15 @@ class Programs:
     state_root: Path
     data_root: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> leaks.Scope:
+        """Where to look for what a test of these programs may leave behind."""
+        return leaks.Scope(
+            roots=(self.state_root, self.data_root / "containers"),
+            words=(),
+            alone="PYTEST_XDIST_WORKER" not in os.environ,
+        )
 
     @property
     def environment(self) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 Take a `snapshot` before and ask `wait_settled` after. Processes count if they descend from the
 test process, which adopts orphans for that purpose, or if their command line names a root of
-the scope; what the whole host shares (mounts, control groups, links, …) counts if it is in
-scope, so that tests may run beside each other.
+the scope; mounts, control groups and sockets count if they are in scope, so that tests may run
+beside each other. Links and network namespaces have names that say nothing of their owner: a
+test that runs beside others leaves them to the end of the session (`HOST_WIDE`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 from enclos.linux import fork, mountinfo, pid
 from enclos.linux.cgroup import layout
 
+HOST_WIDE: Final = frozenset({"link", "network namespace"})
 _POLL_S: Final = 0.05
 
 
@@ -27,6 +29,8 @@ class Scope:
 
     roots: tuple[Path, ...] = ()
     words: tuple[str, ...] = ("enclos",)
+    alone: bool = True
+    """Whether nobody else uses the host meanwhile."""
 
     def holds(self, text: str) -> bool:
         """Whether a thing that is described by `text` belongs to the test."""
@@ -44,7 +48,13 @@ def snapshot(scope: Scope | None = None) -> Snapshot:
     """What is in use now; from now on the test process adopts orphans of its descendants."""
     fork.become_subreaper()
     chosen = scope or Scope()
-    return Snapshot({kind: frozenset(look(chosen)) for kind, look in _LOOKS.items()})
+    kinds = _LOOKS.keys() if chosen.alone else _LOOKS.keys() - HOST_WIDE
+    return Snapshot({kind: frozenset(_LOOKS[kind](chosen)) for kind in kinds})
+
+
+def host_wide() -> Snapshot:
+    """Only what the whole host shares and nobody's name is on."""
+    return Snapshot({kind: frozenset(_LOOKS[kind](Scope())) for kind in HOST_WIDE})
 
 
 def difference(before: Snapshot, after: Snapshot) -> dict[str, list[str]]:

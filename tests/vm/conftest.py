@@ -45,8 +45,7 @@ def keep(programs: Programs) -> Iterator[Keep]:
 
     A sandbox costs seconds under emulation, an exec a fraction of that.
     """
-    scope = leaks.Scope(roots=(programs.state_root, programs.data_root / "containers"))
-    before = leaks.snapshot(scope)
+    before = leaks.snapshot(programs.scope)
     with ExitStack() as removed:
 
         def start(*flags: str | Path, image: str = "enclos/demo") -> str:
@@ -55,13 +54,13 @@ def keep(programs: Programs) -> Iterator[Keep]:
             return made
 
         yield start
-    assert not leaks.wait_settled(before, scope)
+    assert not leaks.wait_settled(before, programs.scope)
 
 
 @pytest.fixture
 def leak_scope(programs: Programs) -> leaks.Scope:
     """Look at the session's state root and the containers in the data root."""
-    return leaks.Scope(roots=(programs.state_root, programs.data_root / "containers"))
+    return programs.scope
 
 
 @pytest.fixture(autouse=True)

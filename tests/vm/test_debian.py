@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def box(keep: Keep, image: str) -> str:
 @pytest.fixture
 def leak_scope(programs: Programs) -> leaks.Scope:
     """Without the container's files, which these tests write; `keep` sees to it that they go."""
-    return leaks.Scope(roots=(programs.state_root,))
+    return replace(programs.scope, roots=(programs.state_root,))
 
 
 def bash(programs: Programs, box: str, script: str) -> str:
