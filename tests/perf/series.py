@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from enclos.errors import EnclosError
+
 MAX_STEAL: Final = 0.05
 """A round in which the hypervisor took more than this of the CPUs is taken again."""
 MAX_EXTRA: Final = 2
@@ -87,7 +89,7 @@ def take(group: Group, *, rounds: int | None, say: Progress) -> list[Series]:
             taken = {row.name: Series(row.name, row.unit) for row in rows}
             _rounds(rows, taken, wanted=wanted, say=say)
             return [taken[row.name] if isinstance(row, Row) else _missing(row) for row in offered]
-    except Unavailable as error:
+    except (Unavailable, EnclosError) as error:
         return [Series(group.name, "", reason=str(error))]
 
 
