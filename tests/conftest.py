@@ -57,7 +57,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     left = leaks.difference(before, leaks.host_wide())
     if left:
-        print(f"\nthe tests left behind: {left}")
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        reporter.write_line(f"the tests left behind: {left}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
