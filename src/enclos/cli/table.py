@@ -142,7 +142,7 @@ VERBS: Final = (
          about="The rest of the file stays as it is, and --undo brings it back to the byte.",
          examples=("enclos setup docker --dry-run", "docker run --runtime enclos IMAGE")),
     Verb("setup podman", "setup_podman", "let podman know this runtime, as enclos and enclos-oci",
-         flags=(Flag("config-file", "drop-in of ours (default in /etc/containers/containers.conf.d)",
+         flags=(Flag("config-file", "drop-in (default: in /etc/containers/containers.conf.d)",
                      meta="FILE"), *f.SETUP),
          about="A drop-in of its own: podman's other files stay as they are.",
          examples=("enclos setup podman --dry-run", "podman --runtime enclos run IMAGE")),

@@ -11,7 +11,14 @@ from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
 from enclos.guest.stdio import ProcessIo
 from enclos.ids import check_id
-from enclos.wire.messages import CreateContainer, Nothing, Started, Target, Update
+from enclos.wire.messages import (
+    CONTAINERS_PATH,
+    CreateContainer,
+    Nothing,
+    Started,
+    Target,
+    Update,
+)
 
 
 async def create(agent: Agent, request: CreateContainer) -> Started:
@@ -24,6 +31,7 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
     agent.containers[name] = made
     try:
         await _create(agent, made, spec=request.spec, program=program)
+        processes.open_to_others(made)
     except BaseException:
         _forget(agent, made)
         raise
@@ -101,7 +109,7 @@ async def _create(agent: Agent, made: Container, *, spec: str, program: Program)
 
 
 def _bundle(name: str) -> str:
-    return f"{processes.DIRECTORY}/{name}"
+    return f"{CONTAINERS_PATH}/{name}"
 
 
 def _remove(bundle: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
@@ -19,10 +20,9 @@ from enclos.guest.records import Container, Process, container
 from enclos.guest.stdio import ProcessIo
 from enclos.guest.tasks import Promise, after
 from enclos.ids import check_id
-from enclos.wire.messages import ExecProcess, Exited, Started
+from enclos.wire.messages import CONTAINERS_PATH, INIT_LINK, ExecProcess, Exited, Started
 
 LINGER_S: Final = 2.0
-DIRECTORY: Final = "/run/enclos/containers"
 
 
 async def execute(agent: Agent, request: ExecProcess) -> Started:
@@ -51,7 +51,7 @@ async def execute(agent: Agent, request: ExecProcess) -> Started:
 async def _enter(
     agent: Agent, owner: Container, process: Process, *, text: str, program: Program
 ) -> None:
-    stem = f"{DIRECTORY}/{owner.id}/exec.{process.exec_id}"
+    stem = f"{CONTAINERS_PATH}/{owner.id}/exec.{process.exec_id}"
     with open(f"{stem}.json", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
     arguments = ["exec", "--process", f"{stem}.json", "--detach", "--pid-file", f"{stem}.pid"]
@@ -104,9 +104,25 @@ def _died(agent: Agent, process: Process, status: int) -> None:
     owner = agent.containers.get(process.container_id)
     if owner is not None:
         oom.check(agent, owner)
-        if process is owner.init:  # those that died with it are told before it
+        if process is owner.init:
+            _close(owner)  # those that died with it are told before it
             before += [one.told for one in owner.execs.values() if one.status is not None]
     after(before, lambda: process.told.keep(None))
+
+
+def open_to_others(owner: Container) -> None:
+    """Let other containers join the namespaces of this one, by a path without a pid."""
+    os.symlink(f"/proc/{owner.init.pid}", _link(owner))
+
+
+def _close(owner: Container) -> None:
+    """The pid may be another's from now on."""
+    with suppress(FileNotFoundError):
+        os.unlink(_link(owner))
+
+
+def _link(owner: Container) -> str:
+    return f"{CONTAINERS_PATH}/{owner.id}/{INIT_LINK}"
 
 
 def _read_pid(path: str) -> int:

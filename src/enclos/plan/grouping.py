@@ -21,10 +21,14 @@ SANDBOX_ANNOTATIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The sandbox a container belongs to; `own` if it is the one that makes it."""
+    """The sandbox a container belongs to; `own` if it is the one that makes it.
+
+    `named`: by an engine's annotation, so others of a pod may come.
+    """
 
     sandbox_id: str
     own: bool
+    named: bool = False
 
 
 def sandbox_of(annotations: Mapping[str, str], container_id: str) -> Group:
@@ -36,4 +40,4 @@ def sandbox_of(annotations: Mapping[str, str], container_id: str) -> Group:
             hint=f"keep one of {' and '.join(SANDBOX_ANNOTATIONS)}",
         )
     sandbox_id = check_id(named[0]) if named else container_id
-    return Group(sandbox_id, sandbox_id == container_id)
+    return Group(sandbox_id, sandbox_id == container_id, bool(named))

@@ -6,6 +6,7 @@ It can be printed before anything is done: `enclos-oci plan BUNDLE`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from enclos.oci.types import Hook, Spec
 from enclos.plan.grouping import Group, sandbox_of
 from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan, HostHooks, guest_spec
+from enclos.plan.joining import Owner, group_with, guest_paths
 from enclos.plan.machine import Host, MachinePlan, plan_machine
 
 
@@ -35,13 +37,25 @@ class SandboxPlan:
 
 
 def plan_sandbox(
-    spec: Spec, *, container_id: str, bundle: str, settings: Settings, host: Host
+    spec: Spec,
+    *,
+    container_id: str,
+    bundle: str,
+    settings: Settings,
+    host: Host,
+    owners: Mapping[str, Owner] | None = None,
 ) -> SandboxPlan:
-    """The plan for a spec that `validate` has passed; raises `InvalidRequest`."""
-    group = sandbox_of(spec.annotations, container_id)
+    """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
+
+    `owners` are the containers, by kind, whose namespaces the spec names by path.
+    """
+    joined = owners or {}
+    group = group_with(sandbox_of(spec.annotations, container_id), joined, container_id)
     resources = spec.linux.resources if spec.linux is not None else None
     machine = plan_machine(resources, settings=settings, host=host) if group.own else None
-    container = guest_spec(spec, container_id=container_id, bundle=bundle)
+    container = guest_spec(
+        spec, container_id=container_id, bundle=bundle, joins=guest_paths(joined)
+    )
     return SandboxPlan(container_id, group, machine, container)
 
 

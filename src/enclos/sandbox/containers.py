@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal as signals
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +103,12 @@ async def attach(sandbox: Sandbox, request: c.Attach, descriptors: list[int]) ->
 async def signal(sandbox: Sandbox, request: m.Signal) -> None:
     """Send a signal by way of the agent."""
     container = sandbox.container(request.id)
-    if container.process(request.exec_id).ended is not None:
+    process = container.process(request.exec_id)
+    if process is container.init and ending.lingers(sandbox, container):
+        if request.number == signals.SIGKILL:
+            ending.stop(sandbox, "killed")
+        return
+    if process.ended is not None:
         raise WrongState("container not running")
     await sandbox.agent().call("signal", request, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from enclos import log
-from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound
-from enclos.linux import fork, libc, mount, mountapi, pid
+from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound, WrongState
+from enclos.linux import fork, libc, mount, mountapi, namespaces, pid
+from enclos.network import inspect
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
@@ -28,20 +29,15 @@ from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
-from enclos.sandbox import client, hooks, reach, standin, supervisor
+from enclos.sandbox import client, hooks, owners, reach, standin, supervisor
 from enclos.sandbox.place import Place
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
-_NAMESPACES: Final = {
-    "network": libc.CLONE_NEWNET,
-    "ipc": libc.CLONE_NEWIPC,
-    "uts": libc.CLONE_NEWUTS,
-    "cgroup": libc.CLONE_NEWCGROUP,
-}
-"""Namespaces of the stand-in that follow the spec; mount and pid are always its own."""
+_NAMESPACES: Final = ("network", "ipc", "uts", "cgroup", "pid")
+"""Namespaces of the stand-in that follow the spec; mount, and pid unless joined, are its own."""
 _LEAVE_TIMEOUT_S: Final = 20
 
 
@@ -83,12 +79,15 @@ def create(place: Place, new: NewContainer) -> Created:
     The caller's process gets a private mount namespace if `mount_root` is given.
     """
     validate.validate(new.spec)
+    listed = new.spec.linux.namespaces if new.spec.linux else ()
+    _check_network(listed)
     plan = plan_sandbox(
         new.spec,
         container_id=new.id,
         bundle=os.fspath(new.bundle),
         settings=place.settings,
         host=place.host,
+        owners=owners.find(place.root, listed),
     )
     for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
@@ -107,7 +106,7 @@ def _sandbox(
 ) -> client.Connection:
     """A connection to the supervisor of the container's sandbox, which is started if its own."""
     if plan.machine is None:
-        connection = client.connect(place.root.sandbox(plan.group.sandbox_id))
+        connection = _reach(place, plan.group.sandbox_id)
         undo.callback(_give_up, connection, new.id)
         return connection
     directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
@@ -125,6 +124,46 @@ def _sandbox(
         connection = client.connect(directory)
         undo.callback(_await_end, connection, new.id)
     return connection
+
+
+def _reach(place: Place, sandbox_id: str) -> client.Connection:
+    """The machine of the pod, which another container of ours has made."""
+    try:
+        return client.connect(place.root.sandbox(sandbox_id))
+    except NotFound as error:
+        raise WrongState(
+            f"the pod's machine {sandbox_id[:12]} is not running here",
+            hint="give the whole pod this runtime, and start it first",
+        ) from error
+
+
+def _check_network(listed: Sequence[Namespace]) -> None:
+    """Refuse a network with more than a loopback, which the container would miss."""
+    if not any(one.type == "network" for one in listed):
+        raise InvalidRequest(
+            "config.json: linux.namespaces: no network: the host's network cannot be brought into "
+            "a virtual machine yet",
+            hint='add {"type":"network"}, with an engine --network none: a loopback interface only',
+        )
+    paths = [one.path for one in listed if one.type == "network" and one.path]
+    for path in paths:
+        _refuse_interfaces(Path(path), path)
+
+
+def _refuse_interfaces(path: Path, name: str) -> None:
+    try:
+        found = inspect.interfaces(path)
+    except OSError as error:
+        raise InvalidRequest(
+            f"config.json: linux.namespaces: network: cannot enter {name}: error {error.errno}",
+            hint="name a network namespace that exists, or none",
+        ) from error
+    if found:
+        raise InvalidRequest(
+            f"the container's network ({', '.join(found)[:80]}) cannot be brought into its "
+            "virtual machine yet",
+            hint="use --network none: a loopback interface only",
+        )
 
 
 def _host_cpus(limits: HostLimits) -> frozenset[int]:
@@ -173,6 +212,7 @@ def _create_in(
         undo.callback(_kill, pid_number)
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
+        _refuse_interfaces(namespaces.path_of("network", pid_number), "the container's network")
         request = c.Create(
             id=new.id,
             spec=guest.spec_json,
@@ -259,11 +299,9 @@ def _fork_standin(
 
 
 def _unshared(listed: Sequence[Namespace]) -> int:
-    flags = libc.CLONE_NEWPID
-    for namespace in listed:
-        if not namespace.path:
-            flags |= _NAMESPACES.get(namespace.type, 0)
-    return flags
+    own = {one.type for one in listed if not one.path and one.type in _NAMESPACES}
+    joined = {one.type for one in listed if one.path}
+    return namespaces.flags_of(tuple(own | ({"pid"} - joined)))
 
 
 def _joined(listed: Sequence[Namespace], opened: ExitStack) -> tuple[tuple[int, int], ...]:
@@ -271,13 +309,14 @@ def _joined(listed: Sequence[Namespace], opened: ExitStack) -> tuple[tuple[int, 
     for namespace in listed:
         if namespace.path and namespace.type in _NAMESPACES:
             try:
-                descriptor = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = namespaces.open_namespace(Path(namespace.path))
             except OSError as error:
                 raise InvalidRequest(
-                    f"cannot open the {namespace.type} namespace {namespace.path}: {error}"
+                    f"config.json: linux.namespaces: {namespace.type}: cannot open "
+                    f"{namespace.path[:200]}: error {error.errno}"
                 ) from error
             opened.callback(os.close, descriptor)
-            found.append((descriptor, _NAMESPACES[namespace.type]))
+            found.append((descriptor, namespaces.FLAGS[namespace.type]))
     return tuple(found)
 
 

@@ -1,6 +1,8 @@
 """How processes, containers and the sandbox end, by themselves or by force.
 
-The first container's init carries the sandbox: when it ends, the VM ends with it. Order
+The first container's init carries the sandbox: when it ends, the VM ends with it; but for a pod's
+first container, which goes on for its engine until the others of the pod have ended, as their
+namespaces would. Order
 matters to engines: output is flushed, records are written, QEMU is gone, then the stand-ins
 hear the status.
 """
@@ -12,6 +14,7 @@ from dataclasses import replace
 
 from enclos import log
 from enclos.errors import EnclosError
+from enclos.plan.grouping import SANDBOX_ANNOTATIONS
 from enclos.sandbox import shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.sandbox.reach import KILLED_STATUS
@@ -54,12 +57,33 @@ async def _after_exit(sandbox: Sandbox, container: Container, process: Process) 
         process.over.set()
         return
     sandbox.phases.mark("container exited")
-    first = next(iter(sandbox.containers.values())) is container
-    if first:
+    if not is_first(sandbox, container):
+        finish(sandbox, container)
+    if _is_over(sandbox):
         await _sync(sandbox)
         stop(sandbox, "")
-        return
-    finish(sandbox, container)
+
+
+def is_first(sandbox: Sandbox, container: Container) -> bool:
+    """Whether it is the container that carries the sandbox."""
+    return next(iter(sandbox.containers.values()), None) is container
+
+
+def lingers(sandbox: Sandbox, container: Container) -> bool:
+    """Whether its program has ended but it stands, for its engine, as long as its pod lives."""
+    if not is_first(sandbox, container) or container.init.ended is None or sandbox.ending:
+        return False
+    return not _is_over(sandbox)
+
+
+def _is_over(sandbox: Sandbox) -> bool:
+    """Whether the first container has ended, and with it the pod."""
+    first, *others = sandbox.containers.values()
+    if first.init.ended is None:
+        return False
+    named = any(first.record.annotations.get(key) for key in SANDBOX_ANNOTATIONS)
+    running = any(other.record.status in {"running", "paused"} for other in others)
+    return not (named and running)
 
 
 async def _flush(process: Process) -> None:
@@ -125,8 +149,7 @@ async def abandon(sandbox: Sandbox, request: c.Named) -> None:
 async def remove(sandbox: Sandbox, request: c.Named) -> None:
     """Delete a container from a living sandbox; the first one takes the sandbox along."""
     container = sandbox.container(request.id)
-    first = next(iter(sandbox.containers.values())) is container
-    if first:
+    if is_first(sandbox, container):
         stop(sandbox, "deleted")
         return
     if container.init.ended is None:
@@ -136,3 +159,5 @@ async def remove(sandbox: Sandbox, request: c.Named) -> None:
     finish(sandbox, container)
     shares.unbind(sandbox, request.id)
     del sandbox.containers[request.id]
+    if _is_over(sandbox):
+        stop(sandbox, "")

@@ -126,8 +126,7 @@ class Client:
 
 async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
     container = sandbox.containers.get(kill.id)
-    first = next(iter(sandbox.containers.values()), None)
-    if container is not None and container is first and not kill.exec_id:
+    if container is not None and ending.is_first(sandbox, container) and not kill.exec_id:
         ending.stop(sandbox, "its stand-in process was killed")
         return
     try:

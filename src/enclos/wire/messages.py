@@ -12,6 +12,10 @@ from typing import Final
 
 SHARE_PATH: Final = "/run/share"
 """Where the agent mounts the sandbox's virtiofs share in the guest."""
+CONTAINERS_PATH: Final = "/run/enclos/containers"
+"""Where the agent keeps a directory for each container, named by its id."""
+INIT_LINK: Final = "init"
+"""In that directory: a link to /proc/PID of its init while that lives, for others to join."""
 PORT_NAME: Final = "enclos.agent"
 """Name of the virtio-serial port, /dev/virtio-ports/NAME in the guest."""
 STREAM_WINDOW: Final = 1 << 20

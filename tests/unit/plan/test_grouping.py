@@ -14,9 +14,9 @@ CRIO = "io.kubernetes.cri-o.SandboxID"
     [
         ({}, Group("c", own=True)),
         ({CRIO: ""}, Group("c", own=True)),
-        ({CRIO: "c"}, Group("c", own=True)),
-        ({CRIO: "pod"}, Group("pod", own=False)),
-        ({CONTAINERD: "pod", CRIO: "pod"}, Group("pod", own=False)),
+        ({CRIO: "c"}, Group("c", own=True, named=True)),
+        ({CRIO: "pod"}, Group("pod", own=False, named=True)),
+        ({CONTAINERD: "pod", CRIO: "pod"}, Group("pod", own=False, named=True)),
     ],
 )
 def test_pods_share_a_machine(annotations: dict[str, str], group: Group) -> None:
