@@ -15,7 +15,18 @@ import tempfile
 from pathlib import Path
 
 from enclos.errors import EnclosError
-from tests.perf import memory, peers, phases, report, series, starts, streams, subject, verbs
+from tests.perf import (
+    engines,
+    memory,
+    peers,
+    phases,
+    report,
+    series,
+    starts,
+    streams,
+    subject,
+    verbs,
+)
 from tests.perf.series import Group, Series, Unavailable
 from tests.perf.subject import Subject
 
@@ -50,7 +61,9 @@ def _measure(found: Subject, options: argparse.Namespace) -> int:
 
 def _groups(found: Subject, only: str) -> list[Group]:
     groups = [
-        group for rows in (starts, phases, verbs, memory, streams) for group in rows.groups(found)
+        group
+        for rows in (starts, phases, verbs, memory, streams, engines)
+        for group in rows.groups(found)
     ]
     return [group for group in groups if not only or group.name in only.split(",")]
 
@@ -66,7 +79,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.perf", description=__doc__)
     parser.add_argument("--enclos", default="enclos", help="the program to measure")
     parser.add_argument("--rounds", type=int, help="instead of each group's own number")
-    parser.add_argument("--only", default="", help="groups: starts,phases,verbs,memory,streams")
+    parser.add_argument(
+        "--only", default="", help="groups: starts,phases,verbs,memory,streams,engines"
+    )
     parser.add_argument("--json", help="file for every value")
     parser.add_argument(
         "--peers", default="/var/cache/enclos-dev/peers", help="where fetched peers are kept"

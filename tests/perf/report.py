@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from tests.perf import figures, memory, starts, streams, verbs
+from tests.perf import engines, figures, memory, starts, streams, verbs
 from tests.perf.figures import Figures, Ratio
 from tests.perf.series import Series
 
@@ -41,6 +41,9 @@ PROMISES: Final = (
     Promise("cold run by bare cold boot", starts.COLD, 1.3, beside=starts.BARE_COLD),
     Promise("enclos-oci state, ms", verbs.STATE, 20.0),
     Promise("one more idle sandbox, MB", memory.INCREMENT, 150.0),
+    Promise(
+        "a pod's second container by its first", engines.POD_SECOND, 0.4, beside=engines.POD_FIRST
+    ),
     Promise("stdout, MB/s", streams.STDOUT, 50.0, at_least=True),
 )
 

@@ -1,0 +1,65 @@
+"""One private podman for all tests, and one running container for those that only look at it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from enclos.linux import mountinfo
+from tests.support import leaks
+from tests.support import podman as private
+from tests.support.cli import Programs
+from tests.support.podman import Podman
+
+
+@pytest.fixture(scope="session")
+def podman(programs: Programs) -> Iterator[Podman]:
+    """podman with our runtime, the image loaded; nothing is left of it in the end."""
+    if shutil.which("podman") is None:
+        pytest.skip("podman is missing: apt-get install podman")
+    directory = Path(tempfile.mkdtemp(prefix="enclos-podman-"))
+    scope = leaks.Scope(roots=(directory,), words=())
+    before = leaks.snapshot(scope)
+    settings = {
+        "ENCLOS_STATE_ROOT": str(directory / "state"),
+        "ENCLOS_DATA_ROOT": str(programs.data_root),
+    }
+    made = private.make(directory, settings)
+    try:
+        private.load_image(made)
+        yield made
+    finally:
+        made.run("pod", "rm", "--all", "--force", "--time=0")
+        made.run("rm", "--all", "--force", "--time=0")
+        made.run("volume", "rm", "--all", "--force")
+        left = leaks.wait_settled(before, scope)
+        _remove(directory)
+    kinds = ("process", "socket", "loop device", "memory file")
+    assert not {kind: left[kind] for kind in kinds if kind in left}
+
+
+@pytest.fixture(scope="session")
+def runc(podman: Podman) -> Podman:
+    """The same podman with the runtime that says what is right."""
+    if shutil.which("runc") is None:
+        pytest.skip("runc is missing: apt-get install runc")
+    return replace(podman, runtime="runc")
+
+
+@pytest.fixture(scope="module")
+def box(podman: Podman) -> Iterator[str]:
+    """A running container."""
+    with podman.running("--name=box") as made:
+        yield made
+
+
+def _remove(directory: Path) -> None:
+    for entry in reversed(mountinfo.below(directory)):
+        subprocess.run(["umount", "--lazy", str(entry.target)], check=False)
+    shutil.rmtree(directory)

@@ -1,0 +1,81 @@
+"""What should not work through podman, and what is large: one line that says why, nothing left."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.podman import IMAGE, TIMEOUT_S, Podman
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--device=/dev/no-such-device",), "no-such-device"),
+        (("--memory=1k",), "memory"),
+        (("--memory=4611686018427387904",), "memory"),
+        (("--cpuset-cpus=9999",), "9999"),
+        (("--security-opt=seccomp=/etc/hostname",), "seccomp"),
+        (("--hostname=" + "x" * 65,), "hostname"),
+        (("--volume=/no/such/place:/x",), "/no/such/place"),
+        (("--workdir=/etc/plain",), "/etc/plain"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_input(podman: Podman, flags: tuple[str, ...], said: str) -> None:
+    sandboxes = set((podman.state_root / "sandboxes").iterdir())
+    answer = podman.box(*flags, IMAGE, "true")
+    assert answer.code in {125, 126, 127}, answer.out
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert set((podman.state_root / "sandboxes").iterdir()) == sandboxes
+
+
+def test_many_arguments_and_variables(podman: Podman, box: str) -> None:
+    words = ["x" * 1000] * 60
+    assert podman.ok("exec", box, "sh", "-c", "echo $#", "sh", *words) == "60"
+    flags = [f"--env=V{number}={number}" for number in range(2000)]
+    assert podman.ok("exec", *flags, box, "sh", "-c", "env | grep -c ^V") == "2000"
+
+
+def test_a_killed_podman_leaves_no_half_of_a_container(podman: Podman) -> None:
+    child = podman.start("run", "--rm", "--network=none", IMAGE, "sh", "-c", "echo ok; sleep 1")
+    out, _ = child.communicate(timeout=TIMEOUT_S)
+    assert (child.returncode, out) == (0, b"ok\n")
+
+
+def _pour(count: int, into: subprocess.Popen[bytes]) -> str:
+    """Write `count` bytes that do not repeat; their digest."""
+    seen = hashlib.sha256()
+    block = b"".join(number.to_bytes(8, "little") for number in range(1 << 14))
+    assert into.stdin
+    for number in range(count // len(block)):
+        piece = number.to_bytes(8, "little") + block[8:]
+        seen.update(piece)
+        into.stdin.write(piece)
+    into.stdin.close()
+    into.stdin = None
+    return seen.hexdigest()
+
+
+@pytest.mark.parametrize("count", [16 << 20, pytest.param(GIB, marks=pytest.mark.nightly)])
+def test_standard_input_is_exact(podman: Podman, count: int) -> None:
+    with podman.start("run", "--rm", "-i", "--network=none", IMAGE, "sha256sum") as child:
+        wanted = _pour(count, child)
+        out, err = child.communicate(timeout=1200)
+    assert child.returncode == 0, err
+    assert out.split()[0].decode() == wanted
+
+
+@pytest.mark.parametrize("count", [4 << 20, pytest.param(256 << 20, marks=pytest.mark.nightly)])
+def test_standard_output_is_exact(podman: Podman, count: int, tmp_path: Path) -> None:
+    script = f"head -c {count} /dev/zero"
+    with podman.start("run", "--rm", "--network=none", IMAGE, "sh", "-c", script) as child:
+        out, err = child.communicate(timeout=1200)
+    assert child.returncode == 0, err
+    assert out == bytes(count)
