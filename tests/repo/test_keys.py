@@ -14,7 +14,7 @@ ENVIRONMENT: Final = "config/load.py"
 STORE: Final = "state/store.py"
 AGENT: Final = frozenset({"guest"})
 """The agent is a program of another machine: it spawns there by itself, below a /run of its own."""
-ABOUT_THE_GUEST: Final = frozenset({"plan/guestspec.py"})
+ABOUT_THE_GUEST: Final = frozenset({"plan/guestspec.py", "wire/messages.py"})
 """Files whose paths are the guest's."""
 
 SPAWNERS: Final = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun, oom, processes
+from enclos.guest import complaints, crun, oom, processes, sharedmemory
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
@@ -30,6 +30,8 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
     made = Container(name, Process(name, "", ProcessIo(agent.streams, request.stdio)))
     agent.containers[name] = made
     try:
+        if request.shm_bytes:
+            sharedmemory.ensure(request.shm_owner, request.shm_bytes)
         await _create(agent, made, spec=request.spec, program=program)
         processes.open_to_others(made)
     except BaseException:
@@ -79,6 +81,7 @@ def _forget(agent: Agent, owner: Container) -> None:
         one.io.finish()
     if agent.containers.get(owner.id) is owner:
         del agent.containers[owner.id]
+        sharedmemory.forget(owner.id)
         _remove(_bundle(owner.id))
 
 

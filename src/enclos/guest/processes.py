@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
@@ -117,8 +116,9 @@ def open_to_others(owner: Container) -> None:
 
 def _close(owner: Container) -> None:
     """The pid may be another's from now on."""
-    with suppress(FileNotFoundError):
-        os.unlink(_link(owner))
+    link = _link(owner)
+    if os.path.islink(link):
+        os.unlink(link)
 
 
 def _link(owner: Container) -> str:

@@ -21,6 +21,7 @@ GUEST_FILE_SYSTEMS: Final = frozenset(
     "proc pstore ramfs securityfs sysfs tmpfs tracefs".split()
 )
 _KERNEL_TREES: Final = ("/proc", "/sys", "/dev")
+SHM: Final = "/dev/shm"
 _A_PROCESS: Final = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 """The kernel's boot id, in every procfs."""
@@ -56,11 +57,14 @@ class GuestMounts:
     notes: tuple[str, ...]
 
 
-def translate(mounts: tuple[Mount, ...], *, bundle: str, share: str, boot_id: str) -> GuestMounts:
+def translate(
+    mounts: tuple[Mount, ...], *, bundle: str, share: str, boot_id: str, shm: str = ""
+) -> GuestMounts:
     """Mounts as the guest sees them; `share` is the container's directory there.
 
     `boot_id` is the file in the guest with the clone's own boot id: it is bound over the
-    kernel's in every new procfs, as all clones of a template have the same.
+    kernel's in every new procfs, as all clones of a template have the same. `shm`, unless empty,
+    is the shared memory there that takes the place of an engine's.
     """
     out: list[Mount] = []
     sources: list[SharedSource] = []
@@ -70,6 +74,8 @@ def translate(mounts: tuple[Mount, ...], *, bundle: str, share: str, boot_id: st
         where = f"mounts[{at}]"
         if not mount.binds:
             out.append(_file_system(where, plain))
+        elif shm and plain.destination == SHM:
+            out.append(_bind(plain, shm))
         elif _is_the_guests(mount.source):
             out.append(_bind(plain, posixpath.normpath(mount.source)))
             notes.append(f"{where}: {mount.source} is the guest's own, not the host's")

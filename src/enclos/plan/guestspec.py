@@ -22,7 +22,7 @@ from enclos.plan.guestdevices import GuestDevices
 from enclos.plan.guestmounts import GuestMounts, SharedSource
 from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
-from enclos.wire.messages import SHARE_PATH
+from enclos.wire.messages import SHARE_PATH, SHM_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
 """Where the agent keeps the clone's own boot id."""
@@ -43,6 +43,19 @@ class HostHooks:
 
 
 @dataclass(frozen=True, slots=True)
+class Shm:
+    """A container's /dev/shm in the guest: whose memory it is, and how much if that is new."""
+
+    owner: str
+    size_bytes: int
+
+    @property
+    def path(self) -> str:
+        """Where the guest has it."""
+        return f"{SHM_PATH}/{self.owner}"
+
+
+@dataclass(frozen=True, slots=True)
 class GuestPlan:
     """One container: what the guest is told, and what is left for the host to do.
 
@@ -57,6 +70,7 @@ class GuestPlan:
     limits: HostLimits = field(default_factory=HostLimits)
     network: str | None = None
     notes: tuple[str, ...] = ()
+    shm: Shm | None = None
 
 
 def guest_spec(
@@ -67,19 +81,26 @@ def guest_spec(
     share: str = SHARE_PATH,
     boot_id: str = BOOT_ID_PATH,
     joins: Mapping[str, str] | None = None,
+    shm: Shm | None = None,
 ) -> GuestPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `joins` says what the namespaces with a path are in the guest, by type: a path there, or
     empty for a new one. Only a network namespace may be missing in it: it is attached, not
-    joined.
+    joined. `shm` is the memory that takes the place of an engine's /dev/shm.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
     directory = f"{share}/{container_id}"
     parts = _Parts(
         process=guestprocess.translate(spec.process or Process()),
-        mounts=guestmounts.translate(spec.mounts, bundle=bundle, share=directory, boot_id=boot_id),
+        mounts=guestmounts.translate(
+            spec.mounts,
+            bundle=bundle,
+            share=directory,
+            boot_id=boot_id,
+            shm=shm.path if shm else "",
+        ),
         limits=guestresources.divide(linux.resources or Resources()),
         devices=guestdevices.choose(linux.devices, linux.resources),
         namespaces=_namespaces(linux.namespaces, joins or {}),
@@ -104,6 +125,7 @@ def guest_spec(
         limits=parts.limits.host,
         network=network.path if network is not None else None,
         notes=(*_linux_notes(linux), *parts.notes),
+        shm=shm,
     )
 
 

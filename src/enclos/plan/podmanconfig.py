@@ -8,7 +8,7 @@ is newer than podman 4.3). So the drop-in repeats what is in force: without a ru
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 MARK: Final = "# Written by `enclos setup podman`; `enclos setup podman --undo` removes it.\n"
 """The first line of the drop-in: by it we know our own file again."""
@@ -50,10 +50,11 @@ def _in_force(
 ) -> tuple[str, ...]:
     found = defaults
     for document in documents:
-        engine = document.get("engine")
-        listed = engine.get(key) if isinstance(engine, Mapping) else None
+        engine: object = document.get("engine")
+        listed = cast("dict[str, object]", engine).get(key) if isinstance(engine, dict) else None
         if isinstance(listed, list):
-            found = tuple(name for name in listed if isinstance(name, str))
+            names = cast("list[object]", listed)
+            found = tuple(name for name in names if isinstance(name, str))
     return found
 
 

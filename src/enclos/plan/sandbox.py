@@ -15,7 +15,7 @@ from enclos.oci import codec
 from enclos.oci.types import Hook, Spec
 from enclos.plan.grouping import Group, sandbox_of
 from enclos.plan.guestresources import HostLimits
-from enclos.plan.guestspec import GuestPlan, HostHooks, guest_spec
+from enclos.plan.guestspec import GuestPlan, HostHooks, Shm, guest_spec
 from enclos.plan.joining import Owner, group_with, guest_paths
 from enclos.plan.machine import Host, MachinePlan, plan_machine
 
@@ -44,17 +44,24 @@ def plan_sandbox(
     settings: Settings,
     host: Host,
     owners: Mapping[str, Owner] | None = None,
+    shm_bytes: int = 0,
 ) -> SandboxPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
-    `owners` are the containers, by kind, whose namespaces the spec names by path.
+    `owners` are the containers, by kind, whose namespaces the spec names by path; `shm_bytes` is
+    the size of an engine's /dev/shm, which goes with the IPC namespace.
     """
     joined = owners or {}
     group = group_with(sandbox_of(spec.annotations, container_id), joined, container_id)
     resources = spec.linux.resources if spec.linux is not None else None
     machine = plan_machine(resources, settings=settings, host=host) if group.own else None
+    memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
     container = guest_spec(
-        spec, container_id=container_id, bundle=bundle, joins=guest_paths(joined)
+        spec,
+        container_id=container_id,
+        bundle=bundle,
+        joins=guest_paths(joined),
+        shm=Shm(memory_of, shm_bytes) if shm_bytes else None,
     )
     return SandboxPlan(container_id, group, machine, container)
 

@@ -52,7 +52,9 @@ async def _create(
         if request.attached:
             attached = _couple(process, request.channels, stdio, stdin_ends=True)
             process.tied += attached if request.tied else ()
-        message = m.CreateContainer(request.id, request.spec, wiring)
+        message = m.CreateContainer(
+            request.id, request.spec, wiring, request.shm_owner, request.shm_bytes
+        )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         del sandbox.containers[request.id]

@@ -29,7 +29,7 @@ from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
-from enclos.sandbox import client, hooks, owners, reach, standin, supervisor
+from enclos.sandbox import client, hooks, owners, reach, sharedmemory, standin, supervisor
 from enclos.sandbox.place import Place
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
@@ -88,6 +88,7 @@ def create(place: Place, new: NewContainer) -> Created:
         settings=place.settings,
         host=place.host,
         owners=owners.find(place.root, listed),
+        shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
     )
     for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
@@ -222,6 +223,8 @@ def _create_in(
             attached=bool(new.stdio),
             log=new.log,
             tied=new.tied,
+            shm_owner=guest.shm.owner if guest.shm else "",
+            shm_bytes=guest.shm.size_bytes if guest.shm else 0,
         )
         connection.call("create", request, c.Pid, descriptors=[*trees, *new.stdio])
         standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)

@@ -24,9 +24,10 @@ _PID: Final = re.compile(r"/proc/(\d+)/ns/\w+")
 
 
 def find(root: StateRoot, listed: Sequence[Namespace]) -> dict[str, Owner]:
-    """The owners by kind of namespace; kinds that belong to nobody of ours are left out.
+    """The owners by kind of namespace: the oldest of those that share it, whose it was first.
 
-    Raises `InvalidRequest` for a path that is not there.
+    Kinds that belong to nobody of ours are left out. Raises `InvalidRequest` for a path that is
+    not there.
     """
     joined = [one for one in listed if one.path and one.type in FILES]
     if not joined:
@@ -56,17 +57,13 @@ def _owner(namespace: Namespace, living: Sequence[ContainerRecord]) -> Owner | N
             f"config.json: linux.namespaces: {namespace.type}: there is no {namespace.path[:200]}",
             hint="is the container whose namespace it is still running?",
         ) from error
-    named = _PID.fullmatch(namespace.path)
-    if named:
-        for record in living:
-            if record.pid == int(named[1]):
-                return Owner(record.id, record.sandbox_id)
-    if wanted == namespaces.identity(namespace.type):
-        return None  # the caller's own, which stand-ins of containers without one have too
-    for record in sorted(living, key=lambda one: one.created):
-        if _identity(namespace.type, record.pid) == wanted:
-            return Owner(record.id, record.sandbox_id)
-    return None
+    if wanted == namespaces.identity(namespace.type):  # stand-ins without one of theirs have it
+        named = _PID.fullmatch(namespace.path)
+        those = [one for one in living if named and one.pid == int(named[1])]
+    else:
+        those = [one for one in living if _identity(namespace.type, one.pid) == wanted]
+    oldest = min(those, key=lambda one: one.created, default=None)
+    return Owner(oldest.id, oldest.sandbox_id) if oldest is not None else None
 
 
 def _identity(kind: str, number: int) -> tuple[int, int] | None:

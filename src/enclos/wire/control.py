@@ -26,8 +26,9 @@ class Create:
     stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
-    it; `log` the file that output is recorded in, or empty. With `tied` the streams go with the
-    connection: a caller that dies must not leave its descriptors in the hands of a container.
+    it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. With `tied`
+    the streams go with the connection: a caller that dies must not leave its descriptors in the
+    hands of a container.
     """
 
     id: str
@@ -38,6 +39,8 @@ class Create:
     attached: bool
     log: str = ""
     tied: bool = False
+    shm_owner: str = ""
+    shm_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ SHARE_PATH: Final = "/run/share"
 """Where the agent mounts the sandbox's virtiofs share in the guest."""
 CONTAINERS_PATH: Final = "/run/enclos/containers"
 """Where the agent keeps a directory for each container, named by its id."""
+SHM_PATH: Final = "/run/enclos/shm"
+"""Below it in the guest is a tmpfs for each container that has an engine's /dev/shm."""
 INIT_LINK: Final = "init"
 """In that directory: a link to /proc/PID of its init while that lives, for others to join."""
 PORT_NAME: Final = "enclos.agent"
@@ -100,11 +102,16 @@ class Stdio:
 
 @dataclass(frozen=True, slots=True)
 class CreateContainer:
-    """Make a container; `spec` is the guest's config.json, ready for crun."""
+    """Make a container; `spec` is the guest's config.json, ready for crun.
+
+    With `shm_bytes`, the shared memory of `shm_owner` is made before, unless it is there.
+    """
 
     id: str
     spec: str
     stdio: Stdio
+    shm_owner: str = ""
+    shm_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
