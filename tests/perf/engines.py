@@ -107,7 +107,7 @@ def _wall_ms(function: Callable[[], None]) -> float:
 @contextmanager
 def _podman(subject: Subject) -> Iterator[Podman]:
     """podman with storage of its own and the image loaded; nothing of it stays."""
-    with tempfile.TemporaryDirectory(prefix="enclos-perf-podman-") as place:
+    with tempfile.TemporaryDirectory(prefix="perf-podman-") as place:
         directory = Path(place)
         try:
             made = private.make(directory, {})

@@ -205,7 +205,7 @@ def _namespace(namespace: Namespace, joins: Mapping[str, str]) -> Namespace:
     raise refusal(
         f"linux.namespaces: {namespace.type}",
         f"{namespace.path[:200]} is no namespace of a container in this virtual machine",
-        "only containers of one sandbox can share namespaces",
+        "give the other container, or the whole pod, this runtime",
     )
 
 

@@ -134,7 +134,7 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
     except NotFound as error:
         raise WrongState(
             f"the pod's machine {sandbox_id[:12]} is not running here",
-            hint="give the whole pod this runtime, and start it first",
+            hint="give the other container, or the whole pod, this runtime, and start it first",
         ) from error
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enclos.errors import EnclosError, Lost, NotFound, TimedOut, Unclean
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import hooks, reach, release
+from enclos.sandbox import client, hooks, reach, release
 from enclos.sandbox.client import Connection
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -52,7 +52,7 @@ def _delete_abandoned(root: StateRoot, container_id: str) -> None:
 
 def _end(root: StateRoot, record: ContainerRecord, status: str) -> None:
     """Have the supervisor let go of the container, or do it in its place."""
-    if status != "stopped":
+    if status != "stopped" or record.sandbox_id != record.id:
         _ask_supervisor(root, record)
     release.end_process(record.process)
     for exec_record in records.all_execs(root, record.id):
@@ -63,7 +63,7 @@ def _end(root: StateRoot, record: ContainerRecord, status: str) -> None:
 
 def _ask_supervisor(root: StateRoot, record: ContainerRecord) -> None:
     try:
-        _, connection = reach.living(root, record.id)
+        connection = client.connect(root.sandbox(record.sandbox_id))
         connection.call("delete", c.Named(record.id), m.Nothing, timeout_s=END_TIMEOUT_S)
         if record.sandbox_id == record.id:
             _wait_gone(connection)

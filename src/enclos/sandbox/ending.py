@@ -81,9 +81,13 @@ def _is_over(sandbox: Sandbox) -> bool:
     first, *others = sandbox.containers.values()
     if first.init.ended is None:
         return False
-    named = any(first.record.annotations.get(key) for key in SANDBOX_ANNOTATIONS)
-    running = any(other.record.status in {"running", "paused"} for other in others)
-    return not (named and running)
+    return not any(_of_its_pod(first, other) for other in others)
+
+
+def _of_its_pod(first: Container, other: Container) -> bool:
+    """Whether it runs and was put there by an engine's annotation, not by joining `first`."""
+    named = {other.record.annotations.get(key) for key in SANDBOX_ANNOTATIONS}
+    return first.record.id in named and other.record.status in {"running", "paused"}
 
 
 async def _flush(process: Process) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -23,7 +24,8 @@ def podman(programs: Programs) -> Iterator[Podman]:
     """podman with our runtime, the image loaded; nothing is left of it in the end."""
     if shutil.which("podman") is None:
         pytest.skip("podman is missing: apt-get install podman")
-    directory = Path(tempfile.mkdtemp(prefix="enclos-podman-"))
+    directory = Path(tempfile.gettempdir()) / f"podman-{os.getpid()}"
+    directory.mkdir(mode=0o700)
     scope = leaks.Scope(roots=(directory,), words=())
     before = leaks.snapshot(scope)
     settings = {

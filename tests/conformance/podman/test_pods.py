@@ -138,6 +138,6 @@ def test_a_member_of_a_foreign_pod_is_refused(podman: Podman, runc: Podman) -> N
         runc.ok("run", "-d", "--pod=foreign", IMAGE, *SLEEP)
         answer = podman.run("run", "--rm", "--pod=foreign", IMAGE, "true")
         assert answer.code == 126, answer.err
-        assert "give the whole pod this runtime" in answer.err
+        assert "the whole pod, this runtime" in answer.err
     finally:
         runc.ok("pod", "rm", "--force", "--time=0", "foreign")
