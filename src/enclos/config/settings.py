@@ -88,6 +88,28 @@ class Settings:
         default=0,
         metadata=_about(Kind.COUNT, "virtual CPUs a sandbox can grow to; 0: as many as the host"),
     )
+    overhead_memory_bytes: int = field(
+        default=384 * _MIB,
+        metadata=_about(
+            Kind.SIZE,
+            "memory that a machine's programs may use on the host beyond the guest's, in the "
+            "control group of a container with a memory limit",
+        ),
+    )
+    overhead_cpus: int = field(
+        default=1,
+        metadata=_about(
+            Kind.COUNT,
+            "CPUs' worth of time that a machine may use on the host beyond its container's limit",
+        ),
+    )
+    overhead_tasks: int = field(
+        default=192,
+        metadata=_about(
+            Kind.COUNT,
+            "threads that a machine may have on the host beyond its container's pids limit",
+        ),
+    )
     template: bool = field(
         default=True,
         metadata=_about(Kind.FLAG, "restore sandboxes from a template instead of booting each"),

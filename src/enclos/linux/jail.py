@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from enclos.errors import MachineFailed
 from enclos.linux import capabilities, fork, libc
+from enclos.linux.cgroup import group
 
 _NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
 _READ_ONLY: Final = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
@@ -53,11 +54,19 @@ class Spawned:
     status: socket.socket
 
 
-def spawn(jail: Jail, argv: Sequence[str], *, keep: Sequence[int], output: int) -> Spawned:
+def spawn(
+    jail: Jail,
+    argv: Sequence[str],
+    *,
+    keep: Sequence[int],
+    output: int,
+    entrance: Sequence[int] = (),
+) -> Spawned:
     """Start `argv` in `jail` with the descriptors `keep` under their numbers.
 
-    `output` becomes its stdout and stderr. Call from the main thread: the parent-death signal
-    follows the thread that forked. Raises `OSError` if the kernel refuses the fork.
+    `output` becomes its stdout and stderr; `entrance` leads into its control group.
+    Call from the main thread: the parent-death signal follows the thread that forked. Raises
+    `OSError` if the kernel refuses the fork.
     """
     ours, theirs = socket.socketpair()
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -67,7 +76,7 @@ def spawn(jail: Jail, argv: Sequence[str], *, keep: Sequence[int], output: int) 
         os.close(own)
     if pid == 0:
         ours.close()
-        _become(jail, argv, keep=keep, output=output, status=theirs)
+        _become(jail, argv, keep=keep, output=output, status=theirs, entrance=entrance)
     theirs.close()
     return Spawned(pid, argv[0], ours)
 
@@ -110,10 +119,17 @@ def reap(pid: int) -> None:
 
 
 def _become(
-    jail: Jail, argv: Sequence[str], *, keep: Sequence[int], output: int, status: socket.socket
+    jail: Jail,
+    argv: Sequence[str],
+    *,
+    keep: Sequence[int],
+    output: int,
+    status: socket.socket,
+    entrance: Sequence[int],
 ) -> NoReturn:
     """In the child: walk into the jail and execute; any failure is reported and ends it."""
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("control group", lambda: group.enter(entrance)),
         ("own session", lambda: _detach(keep, output)),
         ("namespaces", lambda: libc.unshare(_NAMESPACES)),
         ("file system", lambda: _enter(jail)),

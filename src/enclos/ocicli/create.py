@@ -33,6 +33,7 @@ def make(call: Invocation, streams: Streams) -> Created:
         stdio=streams.descriptors,
         slave=streams.slave,
         owner=_owner(),
+        manager=where.manager(call),
     )
     return create.create(where.place(call), new)
 

@@ -7,6 +7,7 @@ from enclos.ocicli.parse import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enclos.sandbox.hostgroup import Manager
     from enclos.sandbox.place import Place
     from enclos.state.store import StateRoot
 
@@ -38,6 +39,15 @@ def place(call: Invocation) -> Place:
     else:
         log.configure(level=log.Level.ERROR)
     return open_place(settings, root=root(call).path)
+
+
+def manager(call: Invocation) -> Manager:
+    """How control groups are named, or whether there are any."""
+    from enclos.sandbox.hostgroup import Manager
+
+    if call.globals.on("systemd-cgroup"):
+        return Manager.SYSTEMD
+    return Manager(call.globals.text("cgroup-manager", "cgroupfs"))
 
 
 def _log_descriptor(path: str) -> int:

@@ -20,8 +20,18 @@ _LEAST_SHARES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """What the host's cgroup of the VM has to enforce."""
+    """What the host's cgroup of the VM has to enforce, or to be wide enough for.
 
+    Numbers are the container's own, as the guest has them; None is not set, -1 unlimited.
+    """
+
+    memory_bytes: int | None = None
+    shares: int | None = None
+    quota_us: int | None = None
+    period_us: int | None = None
+    burst_us: int | None = None
+    idle: int | None = None
+    processes: int | None = None
     cpus: str = ""
     mems: str = ""
     block_io: BlockIo | None = None
@@ -53,13 +63,27 @@ def divide(resources: Resources) -> DividedLimits:
         rdma={},
         unified={k: v for k, v in resources.unified.items() if k not in host_files},
     )
-    host = HostLimits(
+    host = _host_part(guest, cpu, resources, host_files)
+    return DividedLimits(guest, host, notes)
+
+
+def _host_part(
+    guest: Resources, cpu: Cpu, resources: Resources, host_files: set[str]
+) -> HostLimits:
+    memory, shown = guest.memory or Memory(), guest.cpu or Cpu()
+    return HostLimits(
+        memory_bytes=memory.limit,
+        shares=shown.shares,
+        quota_us=shown.quota,
+        period_us=shown.period,
+        burst_us=shown.burst,
+        idle=shown.idle,
+        processes=guest.pids.limit if guest.pids is not None else None,
         cpus=cpu.cpus,
         mems=cpu.mems,
         block_io=resources.block_io,
         unified={k: v for k, v in resources.unified.items() if k in host_files},
     )
-    return DividedLimits(guest, host, notes)
 
 
 def _refuse_impossible(resources: Resources) -> None:

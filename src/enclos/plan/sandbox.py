@@ -96,12 +96,7 @@ def _machine(machine: MachinePlan | None) -> dict[str, Any] | None:
 
 
 def _limits(limits: HostLimits) -> dict[str, Any]:
-    return {
-        "cpus": limits.cpus,
-        "mems": limits.mems,
-        "blockIO": codec.encode(limits.block_io),
-        "unified": dict(limits.unified),
-    }
+    return asdict(limits) | {"blockIO": codec.encode(limits.block_io)}
 
 
 def _hooks(hooks: HostHooks) -> dict[str, list[Any]]:

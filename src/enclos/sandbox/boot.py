@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from enclos.hypervisor.qemu.argv import SHARE_TAG, Board
 from enclos.hypervisor.qemu.process import Qemu, Sources
 from enclos.hypervisor.qemu.template import Template
 from enclos.linux import files, jail, libc
-from enclos.sandbox import release
+from enclos.linux.cgroup import group
+from enclos.sandbox import hostgroup, release
 from enclos.state import ledger
 from enclos.tools import virtiofsd
 from enclos.tools.virtiofsd import Virtiofsd
@@ -39,8 +40,8 @@ _DEAD: Final = "check the kernel and the initrd: enclos assets verify"
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """All that a boot needs to know. `memory_bytes` is the VM's total; `cpus` are the
-    host's CPUs that it may use, none for all."""
+    """All that a boot needs to know. `memory_bytes` is the VM's total; `cgroup` is the path of
+    the host's control group that its processes belong to, empty for the caller's own."""
 
     id: str
     directory: Path
@@ -51,7 +52,7 @@ class BootPlan:
     board: Board
     template: Template | None
     memory_bytes: int
-    cpus: frozenset[int]
+    cgroup: str
     hostname: str
     boot_timeout_s: float
     agent_timeout_s: float
@@ -96,36 +97,56 @@ def make_share(path: Path, stack: ExitStack) -> None:
 
 
 def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
-    """Start virtiofsd and QEMU and fill the RAM; everything is released by `stack`."""
+    """Start virtiofsd and QEMU and fill the RAM; everything is released by `stack`.
+
+    They live in the container's control group, and so does who fills the RAM: a page is charged
+    to who touches it first.
+    """
+    with hostgroup.entrance(plan.cgroup) as entrance:
+        return _launch(plan, stack, phases, entrance=entrance)
+
+
+def _launch(
+    plan: BootPlan, stack: ExitStack, phases: Phases, *, entrance: Sequence[int]
+) -> Launched:
     log = os.open(plan.directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     stack.callback(os.close, log)
     share = stack.enter_context(
-        virtiofsd.serving(plan.tool_root, plan.share, plan.directory / "virtiofsd.sock", output=log)
+        virtiofsd.serving(
+            plan.tool_root,
+            plan.share,
+            plan.directory / "virtiofsd.sock",
+            output=log,
+            entrance=entrance,
+        )
     )
     ram = process.memory_file("enclos-ram", plan.board.base_memory_bytes)
     stack.callback(os.close, ram)
     state = plan.template.state if plan.template is not None else None
     sources = Sources(plan.tool_root, plan.kernel, plan.initrd, state=state)
     qemu = stack.enter_context(
-        process.started(plan.board, sources, ram=ram, share=share.connection)
+        process.started(plan.board, sources, ram=ram, share=share.connection, entrance=entrance)
     )
     held = ledger.of_sandbox(plan.directory)
     release.record_process(held, "virtiofsd", share.pid)
     release.record_process(held, "qemu", qemu.pid)
-    filler = _fork_filler(ram, plan.template) if plan.template is not None else 0
+    filler = 0
+    if plan.template is not None:
+        filler = _fork_filler(ram, plan.template, entrance)
     if filler:
         stack.callback(jail.reap, filler)
     phases.mark("spawned")
     return Launched(qemu, share, filler)
 
 
-def _fork_filler(ram: int, template: Template) -> int:
+def _fork_filler(ram: int, template: Template, entrance: Sequence[int]) -> int:
     """A child that copies the template's RAM while QEMU and we get ready; its pid."""
     child = os.fork()
     if child:
         return child
     code = 1
     try:
+        group.enter(entrance)
         source = os.open(template.ram, os.O_RDONLY | os.O_CLOEXEC)
         files.copy_sparse(source, ram)
         code = 0

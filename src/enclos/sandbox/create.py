@@ -23,13 +23,22 @@ from enclos.network import inspect
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
-from enclos.oci.rules_resources import cpu_list
 from enclos.oci.types import Spec
+from enclos.plan import hostgroup as bounds
 from enclos.plan.guestmounts import SharedSource
-from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
-from enclos.sandbox import client, hooks, owners, reach, sharedmemory, standin, supervisor
+from enclos.sandbox import (
+    client,
+    hooks,
+    hostgroup,
+    owners,
+    reach,
+    sharedmemory,
+    standin,
+    supervisor,
+)
+from enclos.sandbox.hostgroup import Manager
 from enclos.sandbox.place import Place
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
@@ -49,7 +58,8 @@ class NewContainer:
     returns its path; without it `spec.root.path` is used as it is. `stdio` are the descriptors
     of the process: stdin, stdout, stderr, or one terminal; none means that nothing is attached
     yet; with `tied` they are given back when the returned connection ends. `slave` is the terminal
-    the stand-in gets as its controlling one, or -1.
+    the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
+    written.
     """
 
     id: str
@@ -63,6 +73,7 @@ class NewContainer:
     template: bool = True
     tied: bool = False
     mount_root: Callable[[], Path] | None = None
+    manager: Manager = Manager.CGROUPFS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +107,24 @@ def create(place: Place, new: NewContainer) -> Created:
     with ExitStack() as undo:
         undo.callback(records.remove_container, place.root, new.id)
         reach.keep_spec(place.root, new.id, dump_spec(new.spec))
-        connection = _sandbox(place, new, plan, undo)
-        made = _create_in(place, new, plan, connection=connection, undo=undo)
+        cgroup = _host_group(place, new, plan, undo)
+        connection = _sandbox(place, new, plan, cgroup=cgroup, undo=undo)
+        made = _create_in(place, new, plan, connection=connection, cgroup=cgroup, undo=undo)
         undo.pop_all()
     return made
 
 
+def _host_group(place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitStack) -> str:
+    """The path of the container's control group on the host, with its limits."""
+    path = hostgroup.make(place.root, new.spec, new.id, manager=new.manager, undo=undo)
+    machine_bytes = plan.machine.memory_bytes if plan.machine is not None else 0
+    space = bounds.room(place.settings, machine_bytes)
+    hostgroup.limit(path, plan.container.limits, space)
+    return path
+
+
 def _sandbox(
-    place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitStack
+    place: Place, new: NewContainer, plan: SandboxPlan, *, cgroup: str, undo: ExitStack
 ) -> client.Connection:
     """A connection to the supervisor of the container's sandbox, which is started if its own."""
     if plan.machine is None:
@@ -117,7 +138,7 @@ def _sandbox(
         plan.machine,
         directory,
         hostname=hostname,
-        cpus=_host_cpus(plan.container.limits),
+        cgroup=cgroup,
         use_template=new.template,
     )
     with fork.signals_held():
@@ -167,37 +188,13 @@ def _refuse_interfaces(path: Path, name: str) -> None:
         )
 
 
-def _host_cpus(limits: HostLimits) -> frozenset[int]:
-    """The host's CPUs a sandbox is bound to (decision 17); refuses what only a host cgroup does."""
-    refused = {
-        "linux.resources.blockIO": limits.block_io is not None,
-        "linux.resources.cpu.mems": bool(limits.mems),
-        "linux.resources.unified (io.*, cpuset.*)": bool(limits.unified),
-    }
-    for name, given in refused.items():
-        if given:
-            raise InvalidRequest(
-                f"config.json: {name} is not supported yet: it needs a cgroup of the host",
-                hint="remove it, or limit the device on the host",
-            )
-    try:
-        allowed = frozenset(cpu_list(limits.cpus)) if limits.cpus else frozenset[int]()
-    except ValueError as error:
-        raise InvalidRequest(f"config.json: linux.resources.cpu.cpus: {error}") from error
-    if allowed and not allowed & os.sched_getaffinity(0):
-        raise InvalidRequest(
-            f"config.json: linux.resources.cpu.cpus: none of {limits.cpus} is online here",
-            hint=f"this host has {sorted(os.sched_getaffinity(0))}",
-        )
-    return allowed & os.sched_getaffinity(0)
-
-
 def _create_in(
     place: Place,
     new: NewContainer,
     plan: SandboxPlan,
     *,
     connection: client.Connection,
+    cgroup: str,
     undo: ExitStack,
 ) -> Created:
     """Create in the sandbox behind `connection`."""
@@ -206,10 +203,13 @@ def _create_in(
         root = _root_path(new)
         trees = [_tree(root, opened, recursive=True)]
         trees += [_source_tree(source, opened) for source in guest.sources]
-        record = _record(new, root, plan.group.sandbox_id)
+        record = replace(_record(new, root, plan.group.sandbox_id), cgroup=cgroup)
         standing = client.open_socket(place.root.sandbox(record.sandbox_id))
         opened.enter_context(standing)
-        pid_number = _fork_standin(new, guest, root, standing=standing, opened=opened)
+        entrance = opened.enter_context(hostgroup.entrance(cgroup))
+        pid_number = _fork_standin(
+            new, guest, root, standing=standing, opened=opened, entrance=entrance
+        )
         undo.callback(_kill, pid_number)
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
@@ -286,6 +286,7 @@ def _fork_standin(
     *,
     standing: socket.socket,
     opened: ExitStack,
+    entrance: Sequence[int],
 ) -> int:
     """Fork the process that stands for the container; it starts to serve when told."""
     binds = tuple((_source_tree(source, opened), source.destination) for source in guest.sources)
@@ -298,7 +299,8 @@ def _fork_standin(
     )
     arguments = new.spec.process.args if new.spec.process else ()
     name = os.path.basename(arguments[0]) if arguments else "enclos"
-    return standin.fork_init(home, standin.Duty(new.id, "", name, new.slave), standing)
+    duty = standin.Duty(new.id, "", name, new.slave)
+    return standin.fork_init(home, duty, standing, entrance=entrance)
 
 
 def _unshared(listed: Sequence[Namespace]) -> int:

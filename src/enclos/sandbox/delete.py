@@ -32,13 +32,13 @@ def delete(root: StateRoot, container_id: str, *, force: bool = False) -> None:
         if not force:
             raise
         release.sandbox(root, container_id)
-        records.remove_container(root, container_id)
+        release.container(root, container_id)
         return
     if not force:
         check(Operation.DELETE, Status(status), container_id)
     _end(root, record, status)
     spec = reach.kept_spec(root, container_id)
-    records.remove_container(root, container_id)
+    release.container(root, container_id)
     hooks.run_logged(spec, "poststop", record, status="stopped")
 
 
@@ -47,7 +47,7 @@ def _delete_abandoned(root: StateRoot, container_id: str) -> None:
     if not records.is_abandoned(root, container_id):
         raise NotFound(f"container {container_id}: container does not exist")
     release.sandbox(root, container_id)
-    records.remove_container(root, container_id)
+    release.container(root, container_id)
 
 
 def _end(root: StateRoot, record: ContainerRecord, status: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from enclos.linux import pid
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import client, reach, standin
+from enclos.sandbox import client, hostgroup, reach, standin
 from enclos.sandbox.client import Connection
 from enclos.state import records
 from enclos.state.store import StateRoot
@@ -57,7 +57,8 @@ def run_with_standin(
     _, connection = reach.living(root, container_id)
     duty = standin.Duty(container_id, new.exec_id, new.name, new.slave)
     standing = client.open_socket(root.sandbox(record.sandbox_id))
-    number = standin.fork_exec(record.pid, duty, standing)
+    with hostgroup.entrance(record.cgroup) as entrance:
+        number = standin.fork_exec(record.pid, duty, standing, entrance=entrance)
     request = c.Exec(container_id, new.exec_id, new.process, new.channels)
     try:
         connection.call("exec", request, c.Pid, descriptors=descriptors)

@@ -62,7 +62,7 @@ class Place:
         directory: Path,
         *,
         hostname: str,
-        cpus: frozenset[int],
+        cgroup: str,
         use_template: bool,
     ) -> Start:
         """How a sandbox of this size is to be booted; its id is the directory's name.
@@ -82,7 +82,7 @@ class Place:
             board=board,
             template=None,
             memory_bytes=machine.memory_bytes,
-            cpus=cpus,
+            cgroup=cgroup,
             hostname=hostname,
             boot_timeout_s=self.settings.boot_timeout_s,
             agent_timeout_s=self.settings.agent_timeout_s,

@@ -1,4 +1,4 @@
-"""Release what a sandbox holds on the host, by its ledger and records alone.
+"""Release what a sandbox or a container holds on the host, by ledgers and records alone.
 
 The supervisor records what it takes (`record_process`); its own orderly end removes the whole
 directory. After a crash the same ledger tells anybody what may still be there. Mounts need no
@@ -11,10 +11,14 @@ from typing import Final
 
 from enclos.errors import NotFound, Unclean
 from enclos.linux import pid, pidfd
+from enclos.linux.cgroup import group, layout
 from enclos.linux.pid import ProcessRef
 from enclos.state import ledger, records
 from enclos.state.ledger import Fields, Ledger, Release
 from enclos.state.store import StateRoot
+
+CGROUP: Final = "cgroup"
+"""Kind of a ledger entry."""
 
 
 def record_process(held: Ledger, name: str, number: int) -> None:
@@ -37,6 +41,27 @@ def sandbox(root: StateRoot, sandbox_id: str) -> None:
     records.remove_sandbox(root, sandbox_id)
 
 
+def container(root: StateRoot, container_id: str) -> None:
+    """Release what belongs to a container whose processes have ended; forget it."""
+    ledger.of_container(root.container(container_id)).replay(RELEASES)
+    records.remove_container(root, container_id)
+
+
+def cgroup(fields: Fields) -> None:
+    """Kill what is left in a container's control group and remove it; raises `Unclean`.
+
+    Whoever made it made sure that it held no processes of others.
+    """
+    host = layout.detect()
+    path = str(fields["path"])
+    found = group.find(host, path)
+    group.kill(found)
+    group.remove(found)
+    parent, _, _ = path.rpartition("/")
+    if parent == layout.OWN_PARENT:
+        group.remove_if_empty(group.find(host, parent))
+
+
 def _supervisor(root: StateRoot, sandbox_id: str) -> ProcessRef | None:
     """The supervisor; None if it died before it wrote its record, or that is damaged."""
     try:
@@ -49,5 +74,5 @@ def _end_noted(fields: Fields) -> None:
     end_process(ProcessRef(int(fields["pid"]), int(fields["start"])))
 
 
-RELEASES: Final[dict[str, Release]] = {"process": _end_noted}
+RELEASES: Final[dict[str, Release]] = {"process": _end_noted, CGROUP: cgroup}
 """How each kind of entry is undone."""

@@ -13,12 +13,13 @@ import select
 import signal
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos.errors import EnclosError, Lost, MachineFailed
 from enclos.linux import fork, inroot, libc, mountapi, terminal
+from enclos.linux.cgroup import group
 from enclos.sandbox.client import Connection
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -57,18 +58,32 @@ class Duty:
     slave: int = -1
 
 
-def fork_init(home: Home, duty: Duty, connection: socket.socket) -> int:
+def fork_init(
+    home: Home, duty: Duty, connection: socket.socket, *, entrance: Sequence[int] = ()
+) -> int:
     """Fork the stand-in of a container's init; returns its pid on the host.
 
-    `connection` is its own connection to the supervisor. Raises `MachineFailed` with the step
-    that did not work.
+    `connection` is its own connection to the supervisor; `entrance` leads into the container's
+    control group. Raises `MachineFailed` with the step that did not work.
     """
-    return _fork(lambda: _leave(home), lambda: _settle(home), duty, connection)
+
+    def leave() -> None:
+        group.enter(entrance)  # before its namespace: the group becomes the root of what it sees
+        _leave(home)
+
+    return _fork(leave, lambda: _settle(home), duty, connection)
 
 
-def fork_exec(init_pid: int, duty: Duty, connection: socket.socket) -> int:
+def fork_exec(
+    init_pid: int, duty: Duty, connection: socket.socket, *, entrance: Sequence[int] = ()
+) -> int:
     """Fork the stand-in of an exec process into the namespaces of the container's init."""
-    return _fork(lambda: _join(init_pid), lambda: None, duty, connection)
+
+    def join() -> None:
+        group.enter(entrance)
+        _join(init_pid)
+
+    return _fork(join, lambda: None, duty, connection)
 
 
 def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:

@@ -31,7 +31,7 @@ def _sweep_container(root: StateRoot, container_id: str) -> list[str]:
         if not records.is_abandoned(root, container_id):
             return []
         release.sandbox(root, container_id)
-        records.remove_container(root, container_id)
+        release.container(root, container_id)
         return [f"freed the id {container_id}: its creator died"]
     except EnclosError as error:
         return [f"left {container_id} alone: {error}"]

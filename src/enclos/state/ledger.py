@@ -110,6 +110,11 @@ def of_sandbox(directory: Path) -> Ledger:
     return Ledger(directory / _DIRECTORY)
 
 
+def of_container(directory: Path) -> Ledger:
+    """The ledger in a container's directory, for what outlives its sandbox."""
+    return Ledger(directory / _DIRECTORY)
+
+
 def _release(entry: Entry, releases: Mapping[str, Release]) -> None:
     if entry.kind not in releases:
         raise Unclean(f"nobody knows how to release a {entry.kind!r}: {dict(entry.fields)}")

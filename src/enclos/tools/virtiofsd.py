@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,13 @@ def arguments(listener: int) -> list[str]:
 
 
 @contextmanager
-def serving(tool_root: Path, share: Path, rendezvous: Path, *, output: int) -> Iterator[Virtiofsd]:
+def serving(
+    tool_root: Path, share: Path, rendezvous: Path, *, output: int, entrance: Sequence[int] = ()
+) -> Iterator[Virtiofsd]:
     """A virtiofsd on `share`; `rendezvous` is a free path for its short-lived socket.
 
-    The caller confirms the jail. Killed and reaped when the context ends.
+    `entrance` leads into its control group. The caller confirms the jail. Killed and reaped when
+    the context ends.
     """
     listener = unixsocket.listen(rendezvous.parent, rendezvous.name, backlog=1)
     client = unixsocket.connect(rendezvous.parent, rendezvous.name)
@@ -80,7 +83,11 @@ def serving(tool_root: Path, share: Path, rendezvous: Path, *, output: int) -> I
             binds=((os.fspath(share), "/share"),),
         )
         spawned = jail.spawn(
-            cell, arguments(listener.fileno()), keep=[listener.fileno()], output=output
+            cell,
+            arguments(listener.fileno()),
+            keep=[listener.fileno()],
+            output=output,
+            entrance=entrance,
         )
     except BaseException:
         client.close()

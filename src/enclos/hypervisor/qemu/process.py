@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,17 @@ def memory_file(name: str, size_bytes: int) -> int:
 
 @contextmanager
 def started(
-    board: Board, sources: Sources, *, ram: int, share: socket.socket | None
+    board: Board,
+    sources: Sources,
+    *,
+    ram: int,
+    share: socket.socket | None,
+    entrance: Sequence[int] = (),
 ) -> Iterator[Qemu]:
     """QEMU in its jail on the memory file `ram`; killed and reaped when the context ends.
 
-    Raises `HostUnfit` if a file of the assets is missing. The caller confirms the jail.
+    `entrance` leads into its control group. Raises `HostUnfit` if a file of the assets is
+    missing. The caller confirms the jail.
     """
     with ExitStack() as stack:
         pairs = [socket.socketpair() for _ in range(3)]
@@ -80,6 +86,7 @@ def started(
                 argv.arguments(board, wiring),
                 keep=_numbers(wiring),
                 output=theirs[2].fileno(),
+                entrance=entrance,
             )
         stack.callback(jail.reap, spawned.pid)
         yield Qemu(spawned, monitor=ours[0], agent=ours[1], console=ours[2], ram=ram)

@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from enclos.linux.cgroup import v1, v2
 from enclos.linux.cgroup.layout import Layout, Mode
 
 _POLL_S: Final = 0.005
+_TRIES: Final = 5
 _GONE: Final = {errno.ENOENT, errno.ENODEV}
 
 
@@ -69,10 +71,7 @@ def create(layout: Layout, path: str) -> Group:
             "no control groups are mounted", hint="mount -t cgroup2 none /sys/fs/cgroup"
         )
     try:
-        for hierarchy in layout.legacy:
-            v1.create(hierarchy, path)
-        if layout.unified is not None:
-            v2.create(layout.unified, path)
+        _make(layout, path)
     except OSError as error:
         remove(find(layout, path))
         raise HostUnfit(
@@ -80,6 +79,43 @@ def create(layout: Layout, path: str) -> Group:
             hint="run as root on the host, or with a writable /sys/fs/cgroup",
         ) from error
     return find(layout, path)
+
+
+def _make(layout: Layout, path: str) -> None:
+    """Again where a parent vanished meanwhile: who removes its last child may remove it too."""
+    for attempt in range(_TRIES):
+        try:
+            for hierarchy in layout.legacy:
+                v1.create(hierarchy, path)
+            if layout.unified is not None:
+                v2.create(layout.unified, path)
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+        else:
+            return
+
+
+def open_entrance(group: Group) -> list[int]:
+    """Descriptors by which a child can `enter` the group; the caller closes them.
+
+    Raises `OSError` if the group is gone.
+    """
+    opened: list[int] = []
+    try:
+        for directory in _unique(group):
+            opened.append(os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+    except OSError:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise
+    return opened
+
+
+def enter(entrance: Sequence[int]) -> None:
+    """Move the calling process into the group, between fork and exec; raises `OSError`."""
+    for descriptor in entrance:
+        os.write(descriptor, b"0")
 
 
 def place(group: Group, pid: int) -> None:
@@ -160,6 +196,16 @@ def remove(group: Group, *, timeout_s: float = 2) -> None:
     for directory in _unique(group):
         for below, _, _ in os.walk(directory, topdown=False):
             _remove(Path(below), deadline)
+
+
+def remove_if_empty(group: Group) -> None:
+    """Remove the group where it holds neither processes nor groups, else leave it."""
+    for directory in _unique(group):
+        try:
+            directory.rmdir()
+        except OSError as error:
+            if error.errno not in {*_GONE, errno.EBUSY, errno.ENOTEMPTY}:
+                raise
 
 
 def _remove(directory: Path, deadline: float) -> None:

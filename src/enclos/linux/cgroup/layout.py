@@ -18,6 +18,9 @@ V1_CONTROLLERS: Final = frozenset(
     }
 )  # fmt: skip
 
+OWN_PARENT: Final = "enclos"
+"""Where containers have their groups whose specification names none."""
+
 
 class Mode(StrEnum):
     """`hybrid`: controllers in v1 hierarchies, and a v2 one beside them."""
@@ -72,7 +75,7 @@ def relative(cgroups_path: str, container_id: str, *, systemd: bool = False) -> 
     for a place of our own. Raises `InvalidRequest` for what cannot be one.
     """
     if not cgroups_path:
-        return f"enclos/{container_id}"
+        return f"{OWN_PARENT}/{container_id}"
     if systemd:
         return _of_systemd(cgroups_path)
     if "\0" in cgroups_path or len(cgroups_path) > 4096:
