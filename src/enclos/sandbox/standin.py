@@ -77,13 +77,12 @@ def fork_init(
 def fork_exec(
     init_pid: int, duty: Duty, connection: socket.socket, *, entrance: Sequence[int] = ()
 ) -> int:
-    """Fork the stand-in of an exec process into the namespaces of the container's init."""
+    """Fork the stand-in of an exec process into the namespaces of the container's init.
 
-    def join() -> None:
-        group.enter(entrance)
-        _join(init_pid)
-
-    return _fork(join, lambda: None, duty, connection)
+    It enters the control group behind `entrance` in its own time: the kernel takes a moment for
+    that (a grace period of 10 to 20 ms) which nobody should wait for.
+    """
+    return _fork(lambda: _join(init_pid), lambda: None, duty, connection, late=entrance)
 
 
 def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:
@@ -101,10 +100,16 @@ class Life:
     connection: socket.socket
     report: socket.socket
     standard: int
+    late: Sequence[int]
 
 
 def _fork(
-    outside: Callable[[], None], inside: Callable[[], None], duty: Duty, connection: socket.socket
+    outside: Callable[[], None],
+    inside: Callable[[], None],
+    duty: Duty,
+    connection: socket.socket,
+    *,
+    late: Sequence[int] = (),
 ) -> int:
     """Fork twice: the first child enters the namespaces, the second is the stand-in."""
     ours, theirs = socket.socketpair()
@@ -113,7 +118,7 @@ def _fork(
     middle = os.fork()
     if middle == 0:
         ours.close()
-        life = Life(outside, inside, duty, connection, theirs, standard)
+        life = Life(outside, inside, duty, connection, theirs, standard, late)
         _middle(life)
     theirs.close()
     os.close(null)
@@ -204,7 +209,7 @@ def _become(life: Life) -> int:
     _adopt_signals(write)
     if life.duty.slave >= 0:
         terminal.make_controlling(life.duty.slave)
-    keep = {wakeup, write, life.connection.fileno(), life.report.fileno()}
+    keep = {wakeup, write, life.connection.fileno(), life.report.fileno(), *life.late}
     for number in range(3):
         os.dup2(life.standard, number)
     fork.close_fds_except({0, 1, 2, *keep})
@@ -213,7 +218,20 @@ def _become(life: Life) -> int:
     link = Connection(life.connection, posted=STAND_REQUEST)
     life.report.send(b"ready\n")
     life.report.close()
+    if not _enter_late(life.late):
+        return LOST_STATUS
     return _serve(link, life.duty, wakeup)
+
+
+def _enter_late(entrance: Sequence[int]) -> bool:
+    """Whether the control group was still there; without it the container is gone as well."""
+    try:
+        group.enter(entrance)
+    except OSError:
+        return False
+    for descriptor in entrance:
+        os.close(descriptor)
+    return True
 
 
 def _adopt_signals(write: int) -> None:
