@@ -12,6 +12,8 @@ from typing import Final
 from enclos.cli import wording
 from enclos.cli.lookup import SHORT, Container
 from enclos.cli.output import Columns
+from enclos.plan import guestfigures
+from enclos.plan.guestfigures import number, table
 
 COLUMNS: Final = Columns(
     headings={
@@ -61,22 +63,6 @@ def row(now: Usage, before: Usage | None, *, truncate: bool) -> dict[str, object
     }
 
 
-def number(files: Mapping[str, str], name: str) -> int:
-    """A file with one number in it; 0 if it is not there or says `max`."""
-    text = files.get(name, "").strip()
-    return _plain(text)
-
-
-def table(files: Mapping[str, str], name: str) -> dict[str, int]:
-    """A file with `key number` on each line."""
-    pairs = (line.split() for line in files.get(name, "").splitlines())
-    return {pair[0]: _plain(pair[1]) for pair in pairs if len(pair) == 2}
-
-
-def _plain(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
-
-
 def _limit(now: Usage, limit: int) -> str:
     return wording.binary_size(limit) if limit or not now.files else "no limit"
 
@@ -98,22 +84,11 @@ def _cpu_percent(now: Usage, before: Usage | None) -> float:
 
 
 def _network(files: Mapping[str, str]) -> tuple[int, int]:
-    """Bytes received and sent, the loopback apart."""
-    received = sent = 0
-    for line in files.get("net/dev", "").splitlines():
-        name, colon, rest = line.partition(":")
-        fields = rest.split()
-        if colon and name.strip() != "lo" and len(fields) >= 9:
-            received += _plain(fields[0])
-            sent += _plain(fields[8])
-    return received, sent
+    """Bytes received and sent."""
+    found = list(guestfigures.interfaces(files))
+    return sum(one.received_bytes for one in found), sum(one.sent_bytes for one in found)
 
 
 def _block_io(files: Mapping[str, str]) -> tuple[int, int]:
-    read = written = 0
-    for line in files.get("io.stat", "").splitlines():
-        for word in line.split()[1:]:
-            name, _, value = word.partition("=")
-            read += _plain(value) if name == "rbytes" else 0
-            written += _plain(value) if name == "wbytes" else 0
-    return read, written
+    tables = [table for _, _, table in guestfigures.devices(files)]
+    return sum(one.get("rbytes", 0) for one in tables), sum(one.get("wbytes", 0) for one in tables)

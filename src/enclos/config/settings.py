@@ -89,7 +89,7 @@ class Settings:
         metadata=_about(Kind.COUNT, "virtual CPUs a sandbox can grow to; 0: as many as the host"),
     )
     overhead_memory_bytes: int = field(
-        default=384 * _MIB,
+        default=256 * _MIB,
         metadata=_about(
             Kind.SIZE,
             "memory that a machine's programs may use on the host beyond the guest's, in the "

@@ -76,6 +76,27 @@ _EXEC: Final = (
     Flag("apparmor", "AppArmor profile", meta="PROFILE", refused=_NO_LABEL),
     *_IGNORED,
 )  # fmt: skip
+_UPDATE: Final = (
+    Flag("resources", "file with linux.resources; - is standard input", short="r", meta="FILE"),
+    Flag("blkio-weight", "weight of its block I/O, 10 to 1000", meta="NUMBER"),
+    Flag("cpu-period", "period of the CPU limit in microseconds", meta="NUMBER"),
+    Flag("cpu-quota", "CPU time in a period in microseconds; -1: no limit", meta="NUMBER"),
+    Flag("cpu-burst", "CPU time it may save up, in microseconds", meta="NUMBER"),
+    Flag("cpu-share", "relative weight of CPU time", meta="NUMBER"),
+    Flag("cpu-rt-period", "refused by the guest, which has no realtime limits", meta="NUMBER"),
+    Flag("cpu-rt-runtime", "refused by the guest, which has no realtime limits", meta="NUMBER"),
+    Flag("cpuset-cpus", "CPUs of the host that it may use, such as 0-1", meta="LIST"),
+    Flag("cpuset-mems", "memory nodes of the host that it may use", meta="LIST"),
+    Flag("cpu-idle", "1: only time that nobody else wants", meta="NUMBER"),
+    Flag("memory", "memory limit, such as 512M; -1: no limit", meta="SIZE"),
+    Flag("memory-reservation", "memory that is left to it when memory is short", meta="SIZE"),
+    Flag("memory-swap", "memory and swap together; -1: no limit", meta="SIZE"),
+    Flag("kernel-memory", "without effect: the guest's cgroup v2 has no such limit", meta="SIZE"),
+    Flag("kernel-memory-tcp", "without effect, as --kernel-memory", meta="SIZE"),
+    Flag("pids-limit", "how many processes and threads; -1: no limit", meta="NUMBER"),
+    Flag("l3-cache-schema", "Intel RDT: L3 cache of the machine", meta="TEXT"),
+    Flag("mem-bw-schema", "Intel RDT: memory bandwidth of the machine", meta="TEXT"),
+)
 _FORMAT: Final = Flag("format", "table or json", short="f", meta="FORMAT",
                       choices=("table", "json"))  # fmt: skip
 
@@ -115,10 +136,16 @@ VERBS: Final = (
                 Flag("rootless", "one for a user without privileges"))),
     Verb("features", "print what this runtime can do, as JSON"),
     Verb("plan", "print what `create` would do, as JSON, and do nothing", "[BUNDLE]", most=1),
-    Verb("update", "change a container's limits (refused)", "ID", least=1, most=1,
-         refused="limits cannot be changed after the container has been created"),
-    Verb("events", "print a container's statistics (refused)", "ID", least=1, most=1,
-         refused="statistics are read from the container's cgroup on the host"),
+    Verb("update", "change a container's limits while it runs", "ID", least=1, most=1,
+         flags=_UPDATE,
+         about="What is not named stays as it is. The virtual machine grows where the container "
+               "could not reach its new memory limit in it; it does not shrink."),
+    Verb("events", "print a container's statistics as JSON", "ID", least=1, most=1,
+         flags=(Flag("interval", "time between two, such as 10s; by default 5s", meta="DURATION"),
+                Flag("stats", "print them once, now")),
+         about="One object a line, until the container ends; and one of type oom each time the "
+               "kernel kills something in it for want of memory. The figures are those of its "
+               "cgroup in the guest."),
     Verb("checkpoint", "save a container (refused)", "ID", least=1, most=1,
          refused=_NO_CHECKPOINTS),
     Verb("restore", "restore a saved container (refused)", "ID", least=1, most=1,

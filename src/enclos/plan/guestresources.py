@@ -141,7 +141,6 @@ def _guest_cpu(cpu: Cpu | None) -> Cpu | None:
         shares=max(cpu.shares, _LEAST_SHARES) if cpu.shares else None,
         quota=-1 if unlimited else cpu.quota,
         period=cpu.period or None,
-        burst=cpu.burst or None,
         realtime_runtime=None,
         realtime_period=None,
         cpus="",

@@ -15,6 +15,8 @@ from enclos.config.settings import Settings
 from enclos.oci.resources import BlockIo, ThrottleDevice, WeightDevice
 from enclos.plan.guestresources import HostLimits
 
+PAGE_TABLE_SHARE: Final = 64
+"""A page of 4096 bytes takes 8 in the page tables of each process that maps it, and more."""
 _PERIOD_US: Final = 100_000
 _RATES: Final = (
     ("throttle_read_bps_device", "throttleReadBpsDevice", "read_bps_device", "rbps"),
@@ -82,7 +84,8 @@ def _memory(limits: HostLimits, space: Room, *, unified: bool) -> Iterator[Contr
     if not limit:
         return
     file = "memory.max" if unified else "memory.limit_in_bytes"
-    bound = max(limit, space.machine_bytes) + space.memory_bytes
+    bound = max(limit, space.machine_bytes)
+    bound += bound // PAGE_TABLE_SHARE + space.memory_bytes
     none = "max" if unified else "-1"
     yield Control("memory", file, str(bound) if limit > 0 else none, "memory.limit")
 

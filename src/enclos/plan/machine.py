@@ -7,6 +7,7 @@ in two parts: what the template was saved with, and blocks plugged after its res
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -64,6 +65,19 @@ def plan_machine(resources: Resources | None, *, settings: Settings, host: Host)
     hotplug = _blocks(wanted - base) if wanted <= most else _whole_blocks(most - base)
     vcpus, cpu_notes = _vcpus(asked.cpu or Cpu(), settings=settings, host=host)
     return MachinePlan(base, hotplug, vcpus, (*_memory_notes(limit, most), *cpu_notes))
+
+
+def grown(limits: Iterable[int | None], now_bytes: int, *, settings: Settings, host: Host) -> int:
+    """The memory of a machine of `now_bytes` in which all containers can reach their limits.
+
+    A machine never shrinks; a container without a limit takes what there is.
+    """
+    total = sum(limit for limit in limits if limit and limit > 0)
+    most = settings.max_memory_bytes or host.memory_bytes
+    base = settings.base_memory_bytes
+    wanted = with_overhead(total)
+    hotplug = _blocks(wanted - base) if wanted <= most else _whole_blocks(most - base)
+    return max(now_bytes, base + hotplug if total else 0)
 
 
 def with_overhead(limit_bytes: int) -> int:

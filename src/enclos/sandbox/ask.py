@@ -1,4 +1,4 @@
-"""What a running container's guest says about it: statistics, processes; and new limits."""
+"""What a running container's guest says about it: statistics, processes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,6 @@ def processes(root: StateRoot, container_id: str) -> m.Processes:
     answer = connection.call("processes", c.Named(container_id), m.Processes)
     connection.close()
     return answer
-
-
-def update(root: StateRoot, container_id: str, resources: str) -> None:
-    """Apply an OCI `linux.resources` object, as JSON text, in the guest."""
-    _, connection = reach.living(root, container_id)
-    connection.call("update", m.Update(container_id, resources), m.Nothing)
-    connection.close()
 
 
 def status(root: StateRoot, container_id: str) -> c.Status:

@@ -11,7 +11,7 @@ from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import ending, outputlog, shares
+from enclos.sandbox import ending, growth, outputlog, shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -40,6 +40,7 @@ async def _create(
     sandbox: Sandbox, request: c.Create, record: ContainerRecord, descriptors: list[int]
 ) -> c.Pid:
     await _wait_ready(sandbox)
+    await growth.grow(sandbox, request.machine_bytes)
     trees = descriptors[: 1 + request.sources]
     stdio = descriptors[1 + request.sources :]
     _check_descriptors(request, descriptors)

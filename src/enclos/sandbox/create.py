@@ -37,6 +37,7 @@ from enclos.sandbox import (
     sharedmemory,
     standin,
     supervisor,
+    update,
 )
 from enclos.sandbox.hostgroup import Manager
 from enclos.sandbox.place import Place
@@ -225,10 +226,19 @@ def _create_in(
             tied=new.tied,
             shm_owner=guest.shm.owner if guest.shm else "",
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
+            machine_bytes=_joined_bytes(place, new, record.sandbox_id),
         )
         connection.call("create", request, c.Pid, descriptors=[*trees, *new.stdio])
         standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)
     return Created(replace(record, status="created"), connection)
+
+
+def _joined_bytes(place: Place, new: NewContainer, sandbox_id: str) -> int:
+    """What the machine of others has to grow to for one more; 0 where it is its own."""
+    if sandbox_id == new.id:
+        return 0
+    limits = {new.id: update.limits_of(new.spec)}
+    return update.machine_bytes(place, sandbox_id, limits)
 
 
 def _record(new: NewContainer, root: Path, sandbox_id: str) -> ContainerRecord:

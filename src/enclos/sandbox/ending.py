@@ -15,7 +15,7 @@ from dataclasses import replace
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
-from enclos.sandbox import shares
+from enclos.sandbox import shares, starvation
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.sandbox.reach import KILLED_STATUS
 from enclos.state import records
@@ -44,11 +44,7 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             sandbox.tasks.add(task)
             task.add_done_callback(sandbox.tasks.discard)
     elif name == "oom":
-        event_oom = codec.decode(m.OutOfMemory, body)
-        log.warning("out of memory in the guest", container=event_oom.id)
-        starved = sandbox.containers.get(event_oom.id)
-        if starved is not None:
-            starved.out_of_memory = True
+        starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
 
 
 async def _after_exit(sandbox: Sandbox, container: Container, process: Process) -> None:
@@ -124,6 +120,7 @@ def finish(sandbox: Sandbox, container: Container) -> None:
         if process.ended is None:
             process.ended = c.Ended(KILLED_STATUS, ended.reason)
         process.over.set()
+    container.tell()
 
 
 def stop(sandbox: Sandbox, reason: str) -> None:

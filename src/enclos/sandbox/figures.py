@@ -31,12 +31,6 @@ async def resize(sandbox: Sandbox, request: m.Resize) -> None:
     await sandbox.agent().call("resize", request, m.Nothing, timeout_s=TIMEOUT_S)
 
 
-async def update(sandbox: Sandbox, request: m.Update) -> None:
-    """Change a running container's limits in the guest."""
-    sandbox.container(request.id)
-    await sandbox.agent().call("update", request, m.Nothing, timeout_s=TIMEOUT_S)
-
-
 async def status(sandbox: Sandbox, _: m.Nothing) -> c.Status:
     """What the sandbox is, and where its start spent its time."""
     plan, launched = sandbox.plan, sandbox.launched

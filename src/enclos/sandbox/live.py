@@ -55,7 +55,18 @@ class Container:
     record: ContainerRecord
     init: Process
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
-    out_of_memory: bool = False
+    memory_kills: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the guest has killed something in it for want of memory."""
+        return self.memory_kills > 0
+
+    def tell(self) -> None:
+        """Wake everybody who waits for `news` of this container."""
+        self.news.set()
+        self.news = asyncio.Event()
 
     def find(self, exec_id: str) -> Process | None:
         """The process called `exec_id`, init if empty; None if there is none (any more)."""

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest
-from enclos.sandbox import containers, ending, figures
+from enclos.sandbox import containers, ending, figures, growth, starvation
 from enclos.sandbox.live import Sandbox
 from enclos.wire import codec
 from enclos.wire import control as c
@@ -36,7 +36,8 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "wait": (c.Named, containers.wait),
     "stats": (c.Named, figures.stats),
     "processes": (c.Named, figures.processes),
-    "update": (m.Update, figures.update),
+    "update": (c.Update, growth.update),
+    "watch": (c.Watch, starvation.watch),
     "status": (m.Nothing, figures.status),
 }
 _WITH_DESCRIPTORS: Final[dict[str, tuple[type[Any], Handler]]] = {

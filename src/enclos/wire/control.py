@@ -26,9 +26,9 @@ class Create:
     stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
-    it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. With `tied`
-    the streams go with the connection: a caller that dies must not leave its descriptors in the
-    hands of a container.
+    it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
+    is to have `machine_bytes` of memory before. With `tied` the streams go with the connection: a
+    caller that dies must not leave its descriptors in the hands of a container.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Create:
     tied: bool = False
     shm_owner: str = ""
     shm_bytes: int = 0
+    machine_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,32 @@ class Stand:
     id: str
     exec_id: str = ""
     pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change a container's limits in the guest: `resources` is an OCI linux.resources object as
+    JSON text; the machine is to have `machine_bytes` of memory before."""
+
+    id: str
+    resources: str
+    machine_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Wait until a container has run out of memory more than `kills` times, or has ended."""
+
+    id: str
+    kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How often it has by now, and whether it has ended."""
+
+    kills: int
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def test_limits_leave_room(root: StateRoot, name: str) -> None:
     limits = HostLimits(memory_bytes=MIB, quota_us=50_000, shares=512, processes=5, cpus="0")
     hostgroup.limit(path, limits, ROOM)
     got = group.limits(found(path))
-    assert got == group.Limits(memory_bytes=320 * MIB, cpus=1.5, processes=45)
+    assert got == group.Limits(memory_bytes=324 * MIB, cpus=1.5, processes=45)
     assert value(path, "cpuset", "cpuset.cpus") == "0"
 
 

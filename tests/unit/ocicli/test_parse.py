@@ -134,7 +134,7 @@ def test_help_needs_no_arguments_and_names_every_flag() -> None:
     assert [flag.name for flag in GLOBAL if f"--{flag.name}" not in help_text.overview()] == []
 
 
-@pytest.mark.parametrize("name", ["checkpoint", "restore", "update", "events"])
+@pytest.mark.parametrize("name", ["checkpoint", "restore"])
 @pytest.mark.parametrize("rest", ["--help", "ID", "", "--lsm-mount-context"])
 def test_verbs_that_are_not_there_fail_whatever_is_asked(name: str, rest: str) -> None:
     found = complaint(f"{name} {rest}")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from enclos.config.settings import Settings
 from enclos.errors import InvalidRequest
 from enclos.oci.resources import Cpu, Memory, Resources
+from enclos.plan import machine
 from enclos.plan.machine import (
     MEMORY_BLOCK_BYTES,
     MachinePlan,
@@ -117,3 +118,16 @@ def test_docker_has_a_least_limit() -> None:
         check_docker_minimum(fine)
     with pytest.raises(InvalidRequest, match="minimum memory limit allowed is 6MB"):
         check_docker_minimum(1024)
+
+
+def test_a_running_machine_grows_for_all_its_containers() -> None:
+    settings, now = Settings(), 512 * MIB
+
+    def grown(*limits: int | None) -> int:
+        return machine.grown(limits, now, settings=settings, host=Host())
+
+    assert grown() == now
+    assert grown(None, -1, 0) == now
+    assert grown(64 * MIB) == now
+    assert grown(512 * MIB, 512 * MIB, None) == 1280 * MIB
+    assert grown(10**15) <= Host().memory_bytes

@@ -1,0 +1,99 @@
+"""`update`: new limits for a running container, in the guest, on the host, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from enclos import log
+from enclos.errors import EnclosError, NotFound
+from enclos.oci import rules_resources
+from enclos.oci.linux import Linux
+from enclos.oci.load import dump_resources, dump_spec
+from enclos.oci.resources import Memory, Resources
+from enclos.oci.types import Spec
+from enclos.plan import changes, guestresources, machine
+from enclos.plan import hostgroup as bounds
+from enclos.plan.guestresources import HostLimits
+from enclos.sandbox import hostgroup, reach
+from enclos.sandbox.place import Place
+from enclos.state import records
+from enclos.state.store import StateRoot
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+
+def update(place: Place, container_id: str, new: Resources) -> tuple[str, ...]:
+    """Apply `new` on top of the limits in force; what is not as it was asked for, in words.
+
+    The machine grows where a container could not reach its limit in it. Raises `WrongState` for
+    a stopped container and `InvalidRequest` for limits that make no sense or cannot be had;
+    those in force stay then.
+    """
+    record, connection = reach.living(place.root, container_id)
+    spec = reach.kept_spec(place.root, container_id)
+    old = limits_of(spec)
+    merged = changes.merge(old, new)
+    rules_resources.check_resources(merged)
+    divided = guestresources.divide(changes.told(merged, new))
+    size = machine_bytes(place, record.sandbox_id, {container_id: merged})
+    space = bounds.room(place.settings, size if record.sandbox_id == container_id else 0)
+    request = c.Update(container_id, dump_resources(divided.guest), size)
+    try:
+        hostgroup.limit(record.cgroup, divided.host, space)
+        connection.call("update", request, m.Nothing)
+    except EnclosError:
+        before = guestresources.divide(changes.told(old, new)).host
+        _restore(record.cgroup, before, space)
+        raise
+    connection.close()
+    linux = replace(spec.linux or Linux(), resources=merged)
+    reach.keep_spec(place.root, container_id, dump_spec(replace(spec, linux=linux)))
+    notes = (*divided.notes, *_size_notes(place, record.sandbox_id, merged, size))
+    for note in notes:
+        log.info("not as written", container=container_id, note=note)
+    return notes
+
+
+def limits_of(spec: Spec) -> Resources:
+    """What a container may use by its specification."""
+    found = spec.linux.resources if spec.linux is not None else None
+    return found or Resources()
+
+
+def machine_bytes(place: Place, sandbox_id: str, new: dict[str, Resources]) -> int:
+    """The memory of a running machine in which its containers, with `new` limits, have room."""
+    now = records.load_sandbox(place.root, sandbox_id).memory_bytes
+    wanted = {**_limits_in(place.root, sandbox_id), **new}
+    limits = [(resources.memory or Memory()).limit for resources in wanted.values()]
+    return machine.grown(limits, now, settings=place.settings, host=place.host)
+
+
+def _limits_in(root: StateRoot, sandbox_id: str) -> dict[str, Resources]:
+    found: dict[str, Resources] = {}
+    for record in records.all_containers(root):
+        if record.sandbox_id == sandbox_id and record.status != "stopped":
+            try:
+                found[record.id] = limits_of(reach.kept_spec(root, record.id))
+            except NotFound:
+                continue  # deleted meanwhile
+    return found
+
+
+def _restore(cgroup: str, before: HostLimits, space: bounds.Room) -> None:
+    """Take back what the host was told of an update that the guest has refused."""
+    try:
+        hostgroup.limit(cgroup, before, space)
+    except EnclosError as error:
+        log.warning("limits on the host could not be restored", error=error)
+
+
+def _size_notes(place: Place, sandbox_id: str, merged: Resources, size: int) -> Iterable[str]:
+    """Where a running machine cannot become what it would have been made."""
+    limit = (merged.memory or Memory()).limit
+    if limit and limit > size:
+        yield f"memory limit of {limit} bytes: the machine gets no more than {size}"
+    planned = machine.plan_machine(merged, settings=place.settings, host=place.host)
+    vcpus = records.load_sandbox(place.root, sandbox_id).vcpus
+    if merged.cpu is not None and planned.vcpus > vcpus:
+        yield f"{planned.vcpus} CPUs: the running machine keeps {vcpus}"
