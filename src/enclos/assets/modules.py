@@ -38,6 +38,7 @@ LATER: Final = (
     "drivers/scsi/sd_mod.ko",
     "drivers/scsi/virtio_scsi.ko",
     "drivers/virtio/virtio_balloon.ko",
+    "fs/ext4/ext4.ko",
     "fs/binfmt_misc.ko",
     "net/8021q/8021q.ko",
     "net/bridge/*.ko",

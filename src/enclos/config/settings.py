@@ -110,6 +110,20 @@ class Settings:
             "threads that a machine may have on the host beyond its container's pids limit",
         ),
     )
+    local_disk_bytes: int = field(
+        default=16384 * _MIB,
+        metadata=_about(
+            Kind.SIZE,
+            "size of a sandbox's own disk, made where a container wants one; it takes the room "
+            "that is written to, in data_root; 0: none",
+        ),
+    )
+    local_paths: str = field(
+        default="/var/lib/docker:/var/lib/containerd:/var/lib/containers",
+        metadata=_about(
+            Kind.TEXT, "directories of a privileged container that lie on that disk, with colons"
+        ),
+    )
     template: bool = field(
         default=True,
         metadata=_about(Kind.FLAG, "restore sandboxes from a template instead of booting each"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun, oom, processes, sharedmemory
+from enclos.guest import complaints, crun, disks, nodes, oom, processes, sharedmemory
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
@@ -26,15 +27,18 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
     name = check_id(request.id)
     if name in agent.containers:
         raise Exists(f"{name!r}: container with given ID already exists")
-    program = _program(request.spec)
+    document = complaints.decoded(request.spec)
+    program = _program(document)
     made = Container(name, Process(name, "", ProcessIo(agent.streams, request.stdio)))
     agent.containers[name] = made
     try:
         if request.shm_bytes:
             sharedmemory.ensure(request.shm_owner, request.shm_bytes)
-        await _create(agent, made, spec=request.spec, program=program)
+        spec = await nodes.complete(agent, request, document)
+        await _create(agent, made, spec=spec, program=program)
         processes.open_to_others(made)
     except BaseException:
+        await disks.forget_local(agent, name)
         _forget(agent, made)
         raise
     oom.watch(agent, made)
@@ -70,6 +74,7 @@ async def delete(agent: Agent, request: Target) -> Nothing:
         raise GuestFailed(f"cannot delete container {owner.id!r}: {outcome.complaint}")
     for one in (owner.init, *owner.execs.values()):
         await one.told
+    await disks.forget_local(agent, owner.id)
     _forget(agent, owner)
     return Nothing()
 
@@ -123,8 +128,7 @@ def _remove(bundle: str) -> None:
         os.rmdir(bundle)
 
 
-def _program(spec: str) -> Program:
-    document = complaints.decoded(spec)
+def _program(document: Any) -> Program:
     if not isinstance(document, dict) or "process" not in document:
         raise InvalidRequest("the spec has no process")
     return complaints.program_of(document["process"])

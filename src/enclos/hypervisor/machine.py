@@ -11,6 +11,15 @@ class Machine(Protocol):
     async def plug_memory(self, total_bytes: int) -> None:
         """Ask for `total_bytes` beyond the base memory; the guest onlines it by itself."""
 
+    async def plug_disk(self, descriptor: int, serial: str, *, readonly: bool, block: bool) -> None:
+        """Add a disk, known to the guest by `serial`: a block device if `block`, else a file.
+
+        Raises `InvalidRequest` as well, if there is no slot left for it.
+        """
+
+    async def unplug_disk(self, serial: str) -> None:
+        """Take it away again, if the guest lets go of it."""
+
     async def pause(self) -> None:
         """Stop all virtual CPUs."""
 

@@ -17,8 +17,9 @@ from enclos.oci.load import dump_spec
 from enclos.oci.resources import Resources
 from enclos.oci.seccomp import Seccomp
 from enclos.oci.types import Hook, Hooks, Mount, Process, Root, Spec
-from enclos.plan import guestdevices, guestmounts, guestprocess, guestresources
-from enclos.plan.guestdevices import GuestDevices
+from enclos.plan import guestdevices, guestlocal, guestmounts, guestprocess, guestresources
+from enclos.plan.guestdevices import GuestDevices, HostDisk
+from enclos.plan.guestlocal import LocalPaths
 from enclos.plan.guestmounts import GuestMounts, SharedSource
 from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
@@ -60,7 +61,9 @@ class GuestPlan:
     """One container: what the guest is told, and what is left for the host to do.
 
     `network` is None without a network namespace, else its path on the host, empty for a new
-    one. `notes` say what the guest does not get as written, and why.
+    one. `disks` are block devices to be passed, `local` the number of directories the container
+    has on the machine's own disk; with `all_devices` it gets every device node of the guest.
+    `notes` say what the guest does not get as written, and why.
     """
 
     spec_json: str
@@ -69,6 +72,9 @@ class GuestPlan:
     hooks: HostHooks = field(default_factory=HostHooks)
     limits: HostLimits = field(default_factory=HostLimits)
     network: str | None = None
+    disks: tuple[HostDisk, ...] = ()
+    all_devices: bool = False
+    local: int = 0
     notes: tuple[str, ...] = ()
     shm: Shm | None = None
 
@@ -82,16 +88,19 @@ def guest_spec(
     boot_id: str = BOOT_ID_PATH,
     joins: Mapping[str, str] | None = None,
     shm: Shm | None = None,
+    local_paths: tuple[str, ...] = (),
 ) -> GuestPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `joins` says what the namespaces with a path are in the guest, by type: a path there, or
     empty for a new one. Only a network namespace may be missing in it: it is attached, not
-    joined. `shm` is the memory that takes the place of an engine's /dev/shm.
+    joined. `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what
+    a privileged container gets of the machine's own disk.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
     directory = f"{share}/{container_id}"
+    devices = guestdevices.choose(linux.devices, linux.resources)
     parts = _Parts(
         process=guestprocess.translate(spec.process or Process()),
         mounts=guestmounts.translate(
@@ -102,30 +111,45 @@ def guest_spec(
             shm=shm.path if shm else "",
         ),
         limits=guestresources.divide(linux.resources or Resources()),
-        devices=guestdevices.choose(linux.devices, linux.resources),
+        devices=devices,
+        local=guestlocal.choose(
+            spec.annotations,
+            spec.mounts,
+            container_id=container_id,
+            usual=local_paths if devices.everything else (),
+        ),
         namespaces=_namespaces(linux.namespaces, joins or {}),
     )
     root = spec.root or Root()
     rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
-    network = linux.namespace("network")
     guest = replace(
         spec,
         process=parts.process.process,
         root=replace(root, path=f"{directory}/rootfs"),
-        mounts=parts.mounts.mounts,
+        mounts=(*parts.mounts.mounts, *parts.local.mounts),
         hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
         annotations=_annotations(spec.annotations),
         linux=_guest_linux(linux, parts, container_id),
     )
+    return replace(
+        _host_plan(spec, linux, parts), spec_json=dump_spec(guest), rootfs=rootfs, shm=shm
+    )
+
+
+def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
+    """What is left for the host to do."""
+    network = linux.namespace("network")
     return GuestPlan(
-        spec_json=dump_spec(guest),
-        rootfs=rootfs,
+        spec_json="",
+        rootfs="",
         sources=parts.mounts.sources,
         hooks=_host_hooks(spec.hooks),
         limits=parts.limits.host,
         network=network.path if network is not None else None,
+        disks=parts.devices.disks,
+        all_devices=parts.devices.everything,
+        local=len(parts.local.mounts),
         notes=(*_linux_notes(linux), *parts.notes),
-        shm=shm,
     )
 
 
@@ -137,6 +161,7 @@ class _Parts:
     mounts: GuestMounts
     limits: DividedLimits
     devices: GuestDevices
+    local: LocalPaths
     namespaces: tuple[Namespace, ...]
 
     @property

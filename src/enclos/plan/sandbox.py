@@ -56,12 +56,14 @@ def plan_sandbox(
     resources = spec.linux.resources if spec.linux is not None else None
     machine = plan_machine(resources, settings=settings, host=host) if group.own else None
     memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
+    local = tuple(path for path in settings.local_paths.split(":") if path)
     container = guest_spec(
         spec,
         container_id=container_id,
         bundle=bundle,
         joins=guest_paths(joined),
         shm=Shm(memory_of, shm_bytes) if shm_bytes else None,
+        local_paths=local if settings.local_disk_bytes else (),
     )
     return SandboxPlan(container_id, group, machine, container)
 
@@ -78,6 +80,8 @@ def render(plan: SandboxPlan) -> str:
         "network": container.network,
         "hostLimits": _limits(container.limits),
         "hostHooks": _hooks(container.hooks),
+        "disks": [asdict(disk) for disk in container.disks],
+        "localDirectories": container.local,
         "notes": list(plan.notes),
         "guestSpec": json.loads(container.spec_json),
     }

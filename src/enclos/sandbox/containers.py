@@ -11,7 +11,7 @@ from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import ending, growth, outputlog, shares
+from enclos.sandbox import disks, ending, growth, outputlog, shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -41,23 +41,33 @@ async def _create(
 ) -> c.Pid:
     await _wait_ready(sandbox)
     await growth.grow(sandbox, request.machine_bytes)
-    trees = descriptors[: 1 + request.sources]
-    stdio = descriptors[1 + request.sources :]
     _check_descriptors(request, descriptors)
+    trees = descriptors[: 1 + request.sources]
+    passed = descriptors[len(trees) : len(trees) + disks.count(request)]
+    stdio = descriptors[len(trees) + len(passed) :]
     shares.bind(sandbox, request.id, trees)
     process = Process(request.id, "", terminal=request.channels.terminal)
     container = Container(record, process)
     sandbox.containers[request.id] = container
     try:
+        plugged = await disks.attach(sandbox, container, request, passed)
         wiring = _wire(sandbox, process, request.channels, log=request.log)
-        if request.attached:
+        if request.attached:  # no waiting from here on: the request goes before the input
             attached = _couple(process, request.channels, stdio, stdin_ends=True)
             process.tied += attached if request.tied else ()
         message = m.CreateContainer(
-            request.id, request.spec, wiring, request.shm_owner, request.shm_bytes
+            request.id,
+            request.spec,
+            wiring,
+            request.shm_owner,
+            request.shm_bytes,
+            plugged,
+            all_devices=request.all_devices,
+            local=request.local,
         )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
+        await disks.detach(sandbox, container)
         del sandbox.containers[request.id]
         shares.unbind(sandbox, request.id)
         raise
@@ -165,7 +175,7 @@ async def _wait_ready(sandbox: Sandbox) -> None:
 
 def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
     stdio = _stdio_count(request.channels) if request.attached else 0
-    if len(descriptors) != 1 + request.sources + stdio:
+    if len(descriptors) != 1 + request.sources + disks.count(request) + stdio:
         raise InvalidRequest(f"create came with {len(descriptors)} descriptors")
 
 

@@ -30,6 +30,7 @@ from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import (
     client,
+    disksources,
     hooks,
     hostgroup,
     owners,
@@ -205,6 +206,7 @@ def _create_in(
         trees = [_tree(root, opened, recursive=True)]
         trees += [_source_tree(source, opened) for source in guest.sources]
         record = replace(_record(new, root, plan.group.sandbox_id), cgroup=cgroup)
+        passed = disksources.open_all(guest, place.settings, opened)
         standing = client.open_socket(place.root.sandbox(record.sandbox_id))
         opened.enter_context(standing)
         entrance = opened.enter_context(hostgroup.entrance(cgroup))
@@ -222,13 +224,16 @@ def _create_in(
             sources=len(guest.sources),
             channels=new.channels,
             attached=bool(new.stdio),
+            disks=tuple(c.PassedDisk(d.node, d.path, d.readonly) for d in guest.disks),
+            all_devices=guest.all_devices,
+            local=guest.local,
             log=new.log,
             tied=new.tied,
             shm_owner=guest.shm.owner if guest.shm else "",
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
             machine_bytes=_joined_bytes(place, new, record.sandbox_id),
         )
-        connection.call("create", request, c.Pid, descriptors=[*trees, *new.stdio])
+        connection.call("create", request, c.Pid, descriptors=[*trees, *passed, *new.stdio])
         standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)
     return Created(replace(record, status="created"), connection)
 

@@ -7,8 +7,9 @@ Records only; the verbs are in `containers`, the end in `ending`. One supervisor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from enclos.errors import EnclosError, NotFound
@@ -50,11 +51,12 @@ class Process:
 
 @dataclass(slots=True)
 class Container:
-    """A container of this sandbox and the processes in it."""
+    """A container of this sandbox, the processes in it, its disks by serial number."""
 
     record: ContainerRecord
     init: Process
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
+    disks: list[str] = field(default_factory=list[str])
     memory_kills: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -98,12 +100,20 @@ class Sandbox:
     clients: set[Link] = field(default_factory=set["Link"])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     ending: bool = False
+    has_local_disk: bool = False
+    disk_numbers: Iterator[int] = field(default_factory=count)
 
     def container(self, name: str) -> Container:
         """The container called `name`; raises `NotFound` with the words engines know."""
         if name not in self.containers:
             raise NotFound(f"container {name}: container does not exist")
         return self.containers[name]
+
+    def the_machine(self) -> QemuMachine:
+        """The machine of a booted sandbox."""
+        if self.machine is None:
+            raise NotFound("the sandbox's machine is not running")
+        return self.machine
 
     def agent(self) -> Link:
         """The link to the agent of a booted sandbox."""

@@ -21,8 +21,18 @@ class Channels:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedDisk:
+    """A block device of the host for linux.devices[`node`], which shows it as `path`."""
+
+    node: int
+    path: str
+    readonly: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
-    """Make a container. Descriptors: root file system tree, one tree per shared source, then
+    """Make a container. Descriptors: root file system tree, one tree per shared source, one
+    block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, then
     stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
@@ -37,6 +47,9 @@ class Create:
     sources: int
     channels: Channels
     attached: bool
+    disks: tuple[PassedDisk, ...] = ()
+    all_devices: bool = False
+    local: int = 0
     log: str = ""
     tied: bool = False
     shm_owner: str = ""

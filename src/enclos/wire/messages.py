@@ -20,6 +20,10 @@ INIT_LINK: Final = "init"
 """In that directory: a link to /proc/PID of its init while that lives, for others to join."""
 PORT_NAME: Final = "enclos.agent"
 """Name of the virtio-serial port, /dev/virtio-ports/NAME in the guest."""
+LOCAL_PATH: Final = "/run/enclos/local"
+"""Where the agent mounts the sandbox's own disk in the guest."""
+LOCAL_SERIAL: Final = "local"
+"""The serial number by which that disk is known."""
 STREAM_WINDOW: Final = 1 << 20
 """Bytes a sender may have under way on a stream before the receiver grants more."""
 
@@ -101,10 +105,21 @@ class Stdio:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateContainer:
-    """Make a container; `spec` is the guest's config.json, ready for crun.
+class Disk:
+    """A disk of the machine, found by its serial number, that is linux.devices[`node`]."""
 
-    With `shm_bytes`, the shared memory of `shm_owner` is made before, unless it is there.
+    serial: str
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Make a container; `spec` is the guest's config.json, ready for crun but for devices.
+
+    The numbers of `disks` are filled in; with `all_devices` every device node of the guest is
+    added. `local` is how many directories the spec has at LOCAL_PATH/ID/0, 1, …, on the disk
+    with the serial LOCAL_SERIAL. With `shm_bytes`, the shared memory of `shm_owner` is made
+    before, unless it is there.
     """
 
     id: str
@@ -112,6 +127,9 @@ class CreateContainer:
     stdio: Stdio
     shm_owner: str = ""
     shm_bytes: int = 0
+    disks: tuple[Disk, ...] = ()
+    all_devices: bool = False
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from enclos.errors import InvalidRequest
 from enclos.oci.load import load_spec
 from enclos.oci.types import Hook
 from enclos.oci.validate import validate
+from enclos.plan.guestdevices import HostDisk
+from enclos.plan.guestlocal import ANNOTATION
 from enclos.plan.guestmounts import BOOT_ID
 from enclos.plan.guestspec import GuestPlan, guest_spec
 from tests.support import specs
@@ -243,6 +245,8 @@ def test_hooks_are_divided() -> None:
 
 FUSE = {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}
 DISK = {"path": "/dev/sda", "type": "b", "major": 8, "minor": 0}
+SERIAL = {"path": "/dev/ttyS0", "type": "c", "major": 4, "minor": 64}
+LOCAL = ("/var/lib/docker", "/var/lib/containerd")
 
 
 def test_devices_the_guest_has_are_kept() -> None:
@@ -251,16 +255,93 @@ def test_devices_the_guest_has_are_kept() -> None:
 
 
 def test_a_device_of_the_host_is_refused_by_name() -> None:
-    with pytest.raises(InvalidRequest, match=r"/dev/sda \(b 8:0\) is a device of the host"):
-        plan(changed("linux.devices", [FUSE, DISK]))
+    with pytest.raises(InvalidRequest, match=r"/dev/ttyS0 \(c 4:64\) is a device of the host"):
+        plan(changed("linux.devices", [FUSE, SERIAL]))
+
+
+def test_a_block_device_becomes_a_disk() -> None:
+    found = plan(changed("linux.devices", [FUSE, DISK]))
+    assert found.disks == (HostDisk(1, "/dev/sda", 8, 0, readonly=True),)
+    assert not found.all_devices
+
+
+@pytest.mark.parametrize(
+    ("rules", "readonly"),
+    [
+        ([("rwm", True, 8, 0)], False),
+        ([("rm", True, 8, 0)], True),
+        ([("w", True, 8, 1)], True),
+        ([("rw", True, 8, None)], False),
+        ([("rw", True, 8, 0), ("w", False, 8, 0)], True),
+    ],
+)
+def test_a_disk_is_written_to_if_the_rules_allow_it(rules: Any, *, readonly: bool) -> None:
+    document = changed("linux.devices", [DISK])
+    document["linux"]["resources"]["devices"] = [
+        {"type": "b", "access": access, "allow": allow, "major": major}
+        | ({} if minor is None else {"minor": minor})
+        for access, allow, major, minor in rules
+    ]
+    assert plan(document).disks[0].readonly is readonly
+
+
+def test_loops_are_the_hosts_unless_there_is_their_control() -> None:
+    loop = {"path": "/dev/loop3", "type": "b", "major": 7, "minor": 3}
+    control = {"path": "/dev/loop-control", "type": "c", "major": 10, "minor": 237}
+    assert plan(changed("linux.devices", [loop])).disks[0].minor == 3
+    assert not plan(changed("linux.devices", [loop, control])).disks
+
+
+def privileged(*devices: Any, **more: Any) -> GuestPlan:
+    document = changed("linux.devices", list(devices))
+    document["linux"]["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
+    return plan(document | more, local_paths=LOCAL)
 
 
 def test_a_privileged_container_does_without_the_hosts() -> None:
-    document = changed("linux.devices", [DISK, FUSE])
-    document["linux"]["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
-    found = plan(document)
-    assert json.loads(found.spec_json)["linux"]["devices"] == [FUSE]
-    assert "linux.devices: left out, the host's own: /dev/sda" in found.notes
+    found = privileged(DISK, FUSE, SERIAL)
+    assert json.loads(found.spec_json)["linux"].get("devices", []) == []
+    assert found.all_devices
+    assert not found.disks
+    assert "linux.devices: left out, the host's own: /dev/sda, /dev/fuse, /dev/ttyS0" in found.notes
+
+
+def test_a_privileged_container_gets_what_was_named_apart() -> None:
+    """dockerd lists the host's devices, then those of --device HOST:OTHER."""
+    found = privileged(DISK, FUSE, DISK | {"path": "/dev/mine"})
+    assert found.disks == (HostDisk(0, "/dev/mine", 8, 0, readonly=False),)
+    assert [d["path"] for d in json.loads(found.spec_json)["linux"]["devices"]] == ["/dev/mine"]
+
+
+def test_two_names_of_a_host_device_are_nothing_apart() -> None:
+    found = privileged(DISK, DISK | {"path": "/dev/mapper/x"}, FUSE)
+    assert not found.disks
+
+
+def test_local_directories_of_a_privileged_container() -> None:
+    found = privileged()
+    mounts = json.loads(found.spec_json)["mounts"][-2:]
+    assert [(m["destination"], m["source"]) for m in mounts] == [
+        ("/var/lib/docker", "/run/enclos/local/c1/0"),
+        ("/var/lib/containerd", "/run/enclos/local/c1/1"),
+    ]
+    assert found.local == 2
+    assert plan(specs.runc(), local_paths=LOCAL).local == 0
+
+
+@pytest.mark.parametrize(
+    ("destination", "left"), [("/var/lib/docker", 1), ("/var/lib", 0), ("/var/lib/docker/x", 2)]
+)
+def test_what_is_mounted_there_stays(destination: str, left: int) -> None:
+    volume = {"destination": destination, "source": "/v", "type": "bind", "options": ["rbind"]}
+    assert privileged(mounts=[volume]).local == left
+
+
+def test_local_directories_by_annotation() -> None:
+    assert plan(specs.runc() | {"annotations": {ANNOTATION: "/a:/b/./c"}}).local == 2
+    for wrong in ("a", "/a::/b", "/", "/a:/proc"):
+        with pytest.raises(InvalidRequest, match="no place for a directory"):
+            plan(specs.runc() | {"annotations": {ANNOTATION: wrong}})
 
 
 @pytest.mark.parametrize(

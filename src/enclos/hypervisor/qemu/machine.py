@@ -9,6 +9,7 @@ from typing import Final
 
 from enclos.errors import MachineFailed, TimedOut
 from enclos.hypervisor.qemu import monitor
+from enclos.hypervisor.qemu.disks import Disks
 from enclos.hypervisor.qemu.monitor import Monitor
 from enclos.hypervisor.qemu.process import Qemu
 
@@ -75,6 +76,7 @@ class QemuMachine:
         self._process = process
         self._monitor = control
         self._console = console
+        self._disks = Disks(control)
 
     async def plug_memory(self, total_bytes: int) -> None:
         """See `Machine`; virtio-mem takes any multiple of its 2 MiB blocks."""
@@ -83,6 +85,14 @@ class QemuMachine:
             {"path": "/machine/peripheral/memory", "property": "requested-size",
              "value": total_bytes},
         )  # fmt: skip
+
+    async def plug_disk(self, descriptor: int, serial: str, *, readonly: bool, block: bool) -> None:
+        """See `Machine`."""
+        await self._disks.plug(descriptor, serial, readonly=readonly, block=block)
+
+    async def unplug_disk(self, serial: str) -> None:
+        """See `Machine`."""
+        await self._disks.unplug(serial)
 
     async def pause(self) -> None:
         """See `Machine`."""

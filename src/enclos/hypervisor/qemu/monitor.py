@@ -37,6 +37,17 @@ class Monitor:
         except QMPError as error:
             raise MachineFailed(f"QEMU went away during {command}") from error
 
+    async def add_descriptor(self, descriptor: int, *, set_id: int) -> None:
+        """Give QEMU a copy of a descriptor, which it then finds as /dev/fdset/ID.
+
+        One at a time: a descriptor goes to the next command that wants one.
+        """
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise MachineFailed(f"QEMU went away: {error}") from error
+        await self.execute("add-fd", {"fdset-id": set_id})
+
     async def close(self) -> None:
         """Disconnect; QEMU's own end of the connection, if it came first, is no error.
 

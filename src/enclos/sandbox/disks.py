@@ -1,0 +1,42 @@
+"""Disks of a sandbox: block devices of the host that containers were given, and its own one."""
+
+from __future__ import annotations
+
+import os
+
+from enclos.sandbox.live import Container, Sandbox
+from enclos.wire import control as c
+from enclos.wire import messages as m
+
+
+def count(request: c.Create) -> int:
+    """How many descriptors of a request are disks."""
+    return len(request.disks) + bool(request.local)
+
+
+async def attach(
+    sandbox: Sandbox, container: Container, request: c.Create, descriptors: list[int]
+) -> tuple[m.Disk, ...]:
+    """Plug a container's disks and, for the first who wants it, the sandbox's own; closes them."""
+    machine = sandbox.the_machine()
+    found: list[m.Disk] = []
+    try:
+        for disk, descriptor in zip(request.disks, descriptors, strict=False):
+            serial = f"disk{next(sandbox.disk_numbers)}"
+            await machine.plug_disk(descriptor, serial, readonly=disk.readonly, block=True)
+            container.disks.append(serial)
+            found.append(m.Disk(serial, disk.node))
+        if request.local and not sandbox.has_local_disk:
+            await machine.plug_disk(descriptors[-1], m.LOCAL_SERIAL, readonly=False, block=False)
+            sandbox.has_local_disk = True
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return tuple(found)
+
+
+async def detach(sandbox: Sandbox, container: Container) -> None:
+    """Pull a container's disks out, which nobody uses any more."""
+    for serial in container.disks:
+        await sandbox.the_machine().unplug_disk(serial)
+    container.disks.clear()
