@@ -15,8 +15,9 @@ import pytest
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
 from tests.conformance import rows
 from tests.conformance.rows import Change
-from tests.support import bundles
+from tests.support import bundles, dockerd
 from tests.support.cli import Answer, Programs
+from tests.support.dockerd import Docker
 from tests.vm.conftest import programs
 
 __all__ = ["programs"]
@@ -59,6 +60,13 @@ def pod(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert answer.code == 0, answer.err
     yield made
     programs.oci("delete", "--force", made.id)
+
+
+@pytest.fixture(scope="session")
+def docker(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+    """A dockerd of the session's own, with a runtime `enclos`."""
+    with dockerd.running(programs, tmp_path_factory.mktemp("docker")) as running:
+        yield running
 
 
 def _run(programs: Programs, bundle: Path, *words: str) -> Answer:

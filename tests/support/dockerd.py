@@ -1,0 +1,280 @@
+"""A dockerd of a test's own and its containerd: Debian's, with private roots and sockets.
+
+It knows the runtime `enclos` by a launcher, as an installed program would be known. Nothing of
+it is left when the context ends: daemons are ended by pid, mounts and control groups taken away.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from enclos.linux import libc, mountinfo, pid, pidfd
+from enclos.linux.cgroup import layout
+from enclos.linux.pid import ProcessRef
+from tests.support.bundles import busybox
+from tests.support.cli import Answer, Programs
+
+DAEMON: Final = "/usr/sbin/dockerd"
+CONTAINERD: Final = "/usr/bin/containerd"
+CLIENT: Final = "/usr/bin/docker"
+"""Debian's own: another one in PATH may be newer than the daemon."""
+IMAGE: Final = "busybox:test"
+TIMEOUT_S: Final = 240
+_CONTAINERD: Final = """\
+version = 2
+root = "{data}/containerd"
+state = "{place}/containerd"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{place}/containerd.sock"
+"""
+_START_S: Final = 60
+_END_S: Final = 60
+_POLL_S: Final = 0.1
+
+
+@dataclass
+class Docker:
+    """A running daemon and its client. `runtime` is what `run` uses unless told otherwise."""
+
+    programs: Programs
+    place: Path
+    data: Path
+    name: str
+    process: subprocess.Popen[bytes] | None = None
+    containerd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def runtime_root(self) -> Path:
+        """Where dockerd has the runtime write its containers down."""
+        return self.place / "exec/runtime-runc/moby"
+
+    def __call__(self, *words: str, stdin: bytes | None = None) -> Answer:
+        """`docker WORDS…` to its end."""
+        done = subprocess.run(
+            [CLIENT, *words],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=self.environment,
+            timeout=TIMEOUT_S,
+        )
+        out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+        return Answer(done.returncode, out, err, done.stdout)
+
+    def ok(self, *words: str, stdin: bytes | None = None) -> str:
+        """The same, which must succeed; what it printed, without the last line's end."""
+        answer = self(*words, stdin=stdin)
+        assert answer.code == 0, f"docker {words} ended with {answer.code}: {answer.err}"
+        return answer.out.rstrip("\n")
+
+    def run(self, *words: str, runtime: str = "enclos", stdin: bytes | None = None) -> Answer:
+        """`docker run` without a network and removed afterwards."""
+        flags = ("--rm", "--network", "none", "--runtime", runtime)
+        return self("run", *flags, *words, stdin=stdin)
+
+    def inspect(self, container: str, template: str) -> str:
+        """One value of `docker inspect`."""
+        return self.ok("inspect", "--format", template, container)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The client's."""
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "DOCKER_HOST": f"unix://{self.place}/docker.sock",
+            "DOCKER_CONFIG": os.fspath(self.place / "client"),
+            "HOME": os.fspath(self.place),
+        }
+
+    def start(self) -> None:
+        """Start the daemon and wait until it answers."""
+        if self.containerd is None:
+            self.containerd = self._spawn(CONTAINERD, "--config", str(self.place / "config.toml"))
+            _wait_for((self.place / "containerd.sock").exists, self.log)
+        self.process = self._spawn(DAEMON, *self._flags())
+        _wait_for(lambda: not self("version").code, self.log)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the daemon with a signal and wait for its end; containers may live on."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(_END_S)
+
+    def stop_all(self) -> None:
+        """End both daemons, and what they left by accident."""
+        self.stop()
+        if self.containerd is not None:
+            self.containerd.terminate()
+            self.containerd.wait(_END_S)
+        for process in _naming(f"{self.place}/"):
+            pidfd.kill_all([process])
+
+    def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
+        with (self.place / "daemons.log").open("ab") as log:
+            return subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.name}", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.fspath(self.place)},
+            )
+
+    def log(self) -> str:
+        """The end of what the daemons wrote."""
+        return (self.place / "daemons.log").read_text(errors="replace")[-4000:]
+
+    def _flags(self) -> list[str]:
+        return [
+            "--host", f"unix://{self.place}/docker.sock",
+            "--containerd", f"{self.place}/containerd.sock",
+            "--pidfile", os.fspath(self.place / "pid"),
+            "--exec-root", os.fspath(self.place / "exec"),
+            "--data-root", os.fspath(self.data),
+            "--config-file", os.fspath(self.place / "daemon.json"),
+            "--cgroup-parent", f"/{self.name}",
+            "--add-runtime", f"enclos={self.place}/enclos-oci",
+            "--default-ulimit", "nofile=1024:4096",
+            "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+            "--ip-masq=false", "--userland-proxy=false", "--live-restore", "--log-level", "warn",
+        ]  # fmt: skip
+
+
+@contextmanager
+def running(programs: Programs, data: Path) -> Iterator[Docker]:
+    """A daemon with the image `IMAGE`, gone with all its containers afterwards."""
+    for program in (DAEMON, CLIENT, CONTAINERD, "/usr/bin/runc"):
+        if not os.access(program, os.X_OK):
+            pytest.skip(f"{program} is missing: apt-get install docker.io")
+    docker = Docker(programs, Path(f"/run/enclos-docker-{os.getpid()}"), data, "")
+    docker.name = docker.place.name
+    with ExitStack() as stack:
+        docker.place.mkdir(mode=0o700)
+        stack.callback(shutil.rmtree, docker.place)
+        _prepare(docker)
+        subprocess.run(["ip", "netns", "add", docker.name], check=True, timeout=30)
+        stack.callback(subprocess.run, ["ip", "netns", "del", docker.name], timeout=30)
+        stack.callback(_remove_cgroups, docker.name)
+        stack.callback(_unmount, docker)
+        stack.callback(docker.stop_all)
+        docker.start()
+        stack.callback(_remove_containers, docker)
+        docker.ok("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=image())
+        yield docker
+
+
+def image(extra: dict[str, bytes] | None = None) -> bytes:
+    """A root file system as an archive: busybox with all its names."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp", "var", "var/lib"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            archive.addfile(entry)
+        _file(archive, "bin/busybox", busybox().read_bytes(), 0o755)
+        _file(
+            archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"
+        )
+        _file(archive, "etc/group", b"root:x:0:\nuser:x:1000:\n")
+        for name, content in (extra or {}).items():
+            _file(archive, name, content, 0o755)
+        for name in _applets():
+            entry = tarfile.TarInfo(f"bin/{name}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(entry)
+    return buffer.getvalue()
+
+
+def _applets() -> list[str]:
+    done = subprocess.run([busybox(), "--list"], capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split() if name != "busybox"]
+
+
+def _file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _wait_for(condition: Callable[[], bool], explain: Callable[[], str]) -> None:
+    limit = time.monotonic() + _START_S
+    while not condition():
+        assert time.monotonic() < limit, explain()
+        time.sleep(_POLL_S)
+
+
+def _naming(word: str) -> list[ProcessRef]:
+    """Processes with `word` in their command line, this one apart."""
+    found: list[ProcessRef] = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdecimal() and word.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
+                found.append(ProcessRef(int(name), pid.start_time(int(name))))
+        except OSError:
+            continue  # ended meanwhile
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def _prepare(docker: Docker) -> None:
+    """Files of the daemons, and the launcher: engines call with whatever environment they have."""
+    (docker.place / "config.toml").write_text(
+        _CONTAINERD.format(place=docker.place, data=docker.data)
+    )
+    (docker.place / "daemon.json").write_text("{}")
+    (docker.place / "client").mkdir()
+    ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
+    ours |= {"PYTHONPATH": docker.programs.environment["PYTHONPATH"], "PYTHONUTF8": "1"}
+    ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where
+    lines = [f"export {name}='{value}'" for name, value in ours.items()]
+    script = ["#!/bin/sh", *lines, f'exec {sys.executable} -m enclos.ocicli "$@"', ""]
+    launcher = docker.place / "enclos-oci"
+    launcher.write_text("\n".join(script))
+    launcher.chmod(0o755)
+
+
+def _remove_containers(docker: Docker) -> None:
+    found = docker("ps", "-aq").out.split()
+    if found:
+        docker("rm", "-f", "-v", *found)
+
+
+def _unmount(docker: Docker) -> None:
+    """What a killed daemon left; the innermost first."""
+    for place in (docker.place, docker.data):
+        for entry in reversed(mountinfo.below(place)):
+            libc.umount2(os.fspath(entry.target), libc.MNT_DETACH)
+
+
+def _remove_cgroups(name: str) -> None:
+    """The parent of the containers' groups, in every hierarchy; they are gone by then."""
+    found = layout.detect()
+    mounts = [hierarchy.mount for hierarchy in found.legacy]
+    for mount in [*mounts, *([found.unified] if found.unified else [])]:
+        for place, _, _ in os.walk(Path(mount) / name, topdown=False):
+            os.rmdir(place)
+
+
+def with_libraries(*programs: str) -> dict[str, bytes]:
+    """Programs of this host and what they load, for `image`."""
+    found = {program: Path(program).resolve() for program in programs}
+    for program in programs:
+        done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+        for word in done.stdout.split():
+            if word.startswith("/"):
+                found[word] = Path(word).resolve()
+    return {name.lstrip("/"): path.read_bytes() for name, path in found.items()}
