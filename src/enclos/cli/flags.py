@@ -23,6 +23,12 @@ STOP_TIMEOUT: Final = Flag(
 )
 CPUS: Final = Flag("cpus", "how many CPUs it may use, such as 1.5; 0: no limit", meta="NUMBER")
 MEMORY: Final = Flag("memory", "memory limit, such as 512M", short="m", meta="SIZE")
+CPU_SHARES: Final = Flag("cpu-shares", "relative weight of CPU time", short="c", meta="NUMBER")
+CPUSET: Final = Flag("cpuset-cpus", "CPUs of the host it may use, such as 0-1", meta="LIST")
+RESERVATION: Final = Flag(
+    "memory-reservation", "memory that is left to it when memory is short", meta="SIZE"
+)
+SWAP: Final = Flag("memory-swap", "memory and swap together; -1: no limit", meta="SIZE")
 PIDS: Final = Flag("pids-limit", "how many processes and threads; -1: no limit", meta="NUMBER")
 ENV: Final = Flag(
     "env", "set a variable; NAME alone is the caller's", short="e", meta="NAME[=VALUE]", many=True
@@ -46,9 +52,9 @@ CONTAINER: Final = (
     Flag("cap-add", "add a capability, or ALL", meta="NAME", many=True),
     Flag("cap-drop", "drop a capability, or ALL", meta="NAME", many=True),
     Flag("cidfile", "write the container's id to a new file", meta="FILE"),
-    Flag("cpu-shares", "relative weight of CPU time", short="c", meta="NUMBER"),
+    CPU_SHARES,
     CPUS,
-    Flag("cpuset-cpus", "CPUs it may use, such as 0-1", meta="LIST"),
+    CPUSET,
     Flag("domainname", "NIS domain of the machine", meta="NAME"),
     Flag("entrypoint", "program in place of the image's entry point", meta="PROGRAM"),
     ENV,
@@ -59,8 +65,8 @@ CONTAINER: Final = (
     Flag("label", "attach a label", short="l", meta="NAME[=VALUE]", many=True),
     Flag("label-file", "read labels from a file", meta="FILE", many=True),
     MEMORY,
-    Flag("memory-reservation", "memory that is left to it when memory is short", meta="SIZE"),
-    Flag("memory-swap", "memory and swap together; -1: no limit", meta="SIZE"),
+    RESERVATION,
+    SWAP,
     Flag("mount", "mount as type=bind|tmpfs,source=…,target=…[,readonly]", meta="MOUNT", many=True),
     Flag("name", "name the container", meta="NAME"),
     Flag("network", "none is all there is yet", meta="NETWORK", choices=("none",)),

@@ -41,6 +41,18 @@ def told(merged: Resources, new: Resources) -> Resources:
     )
 
 
+def steps(guest: Resources) -> tuple[Resources, ...]:
+    """The same, one after the other for a guest: an idle group takes no weight, so that it stops
+    being idle first, and is not told one as long as it is idle."""
+    cpu = guest.cpu
+    if cpu is None or cpu.idle is None:
+        return (guest,)
+    if cpu.idle:
+        return (replace(guest, cpu=replace(cpu, shares=None)),)
+    awake, rest = Resources(cpu=Cpu(idle=cpu.idle)), replace(cpu, idle=None)
+    return awake, replace(guest, cpu=rest)
+
+
 def _members(old: T | None, new: T | None) -> T | None:
     """`old` with what is set in `new`."""
     if old is None or new is None:

@@ -108,6 +108,7 @@ def finish(sandbox: Sandbox, container: Container) -> None:
     ended = container.init.ended or c.Ended(KILLED_STATUS, "destroyed")
     container.init.ended = ended
     if container.record.status != "stopped":
+        starvation.mirror(container)
         container.record = replace(
             container.record,
             status="stopped",

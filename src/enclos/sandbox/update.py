@@ -38,10 +38,11 @@ def update(place: Place, container_id: str, new: Resources) -> tuple[str, ...]:
     divided = guestresources.divide(changes.told(merged, new))
     size = machine_bytes(place, record.sandbox_id, {container_id: merged})
     space = bounds.room(place.settings, size if record.sandbox_id == container_id else 0)
-    request = c.Update(container_id, dump_resources(divided.guest), size)
     try:
         hostgroup.limit(record.cgroup, divided.host, space)
-        connection.call("update", request, m.Nothing)
+        for step in changes.steps(divided.guest):
+            request = c.Update(container_id, dump_resources(step), size)
+            connection.call("update", request, m.Nothing)
     except EnclosError:
         before = guestresources.divide(changes.told(old, new)).host
         _restore(record.cgroup, before, space)

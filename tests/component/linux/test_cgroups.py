@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from enclos.errors import HostUnfit, Unclean
 from enclos.ids import new_id
 from enclos.linux import process
-from enclos.linux.cgroup import group, layout
+from enclos.linux.cgroup import group, layout, starve
 from enclos.linux.cgroup.group import Group
 from enclos.linux.cgroup.layout import Layout, Mode
 
@@ -98,3 +99,45 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(HostUnfit, match="cannot make the control group taken/x"):
         group.create(Layout(Mode.UNIFIED, tmp_path, ()), "taken/x")
     assert os.listdir(tmp_path)
+
+
+def oom_events(made: Group) -> Generator[int]:
+    """How many out-of-memory events an engine has seen so far, at each call of next."""
+    directory = made.directory("memory")
+    assert directory is not None
+    if (directory / "memory.events").exists():
+        while True:
+            events = dict(line.split() for line in (directory / "memory.events").open())
+            yield int(events["oom_kill"])
+    counter = os.eventfd(0, os.EFD_NONBLOCK)
+    control = os.open(directory / "memory.oom_control", os.O_RDONLY)
+    try:
+        (directory / "cgroup.event_control").write_text(f"{counter} {control}")
+        seen = 0
+        while True:
+            if select.select([counter], [], [], 0)[0]:
+                seen += os.eventfd_read(counter)
+            yield seen
+    finally:
+        os.close(control)
+        os.close(counter)
+
+
+def test_the_kernel_can_be_made_to_tell_of_a_kill(made: Group) -> None:
+    """And of nothing else: whoever lives in the group goes on, under the limit of before."""
+    if made.directory("memory") is None:
+        pytest.skip("the host has no memory control group")
+    group.write(made, "memory", file=limit_file(made), value=str(512 << 20))
+    events = oom_events(made)
+    assert next(events) == 0
+    with process.running(["sleep", "60"]) as child:
+        group.place(made, child.pid)
+        assert starve.starve(made)
+        assert next(events) > 0
+        assert group.processes(made) == [child.pid]
+        assert group.limits(made).memory_bytes == 512 << 20
+    events.close()
+
+
+def limit_file(made: Group) -> str:
+    return "memory.max" if set(made.directories) == {""} else "memory.limit_in_bytes"

@@ -77,6 +77,18 @@ def test_devices_pages_and_files_are_merged_one_by_one() -> None:
     assert merged.unified == {"memory.high": "1", "pids.max": "3"}
 
 
+def test_an_idle_group_takes_no_weight() -> None:
+    plain = Resources(cpu=Cpu(shares=5, quota=6))
+    assert changes.steps(plain) == (plain,)
+    assert changes.steps(Resources(cpu=Cpu(shares=5, quota=6, idle=1))) == (
+        Resources(cpu=Cpu(quota=6, idle=1)),
+    )
+    assert changes.steps(Resources(cpu=Cpu(shares=5, quota=6, idle=0))) == (
+        Resources(cpu=Cpu(idle=0)),
+        plain,
+    )
+
+
 def test_a_group_of_limits_is_told_as_a_whole() -> None:
     new = Resources(memory=Memory(swap=300), unified={"pids.max": "3"})
     told = changes.told(changes.merge(OLD, new), new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from enclos.cli import belongings, complain, lookup
 from enclos.cli.eachone import each
@@ -17,6 +18,11 @@ from enclos.plan import changes, runresources
 from enclos.plan.runoptions import RunOptions
 from enclos.sandbox import update
 
+_FLAGS: Final = (
+    "cpus", "cpu-shares", "cpuset-cpus", "memory", "memory-reservation", "memory-swap",
+    "pids-limit",
+)  # fmt: skip
+
 
 def run(asked: Parsed) -> int:
     """Print the names of what was changed."""
@@ -27,24 +33,26 @@ def run(asked: Parsed) -> int:
 
 def _asked(asked: Parsed) -> Resources:
     """Only what was asked for; raises `InvalidRequest` naming the flag."""
-    names = ("cpus", "cpu-shares", "memory", "pids-limit")
-    if not any(asked.given(name) for name in names):
+    if not any(asked.given(name) for name in _FLAGS):
         raise InvalidRequest(
-            "nothing to change", hint="use " + ", ".join(f"--{name}" for name in names)
+            "nothing to change", hint="use " + ", ".join(f"--{name}" for name in _FLAGS)
         )
     options = RunOptions(
         cpus=asked.text("cpus"),
         cpu_shares=asked.text("cpu-shares"),
+        cpuset_cpus=asked.text("cpuset-cpus"),
         memory=asked.text("memory"),
+        memory_reservation=asked.text("memory-reservation"),
+        memory_swap=asked.text("memory-swap"),
         pids_limit=asked.text("pids-limit"),
     )
     found = runresources.resources(options)
     cpu, memory, pids = found.cpu, found.memory, found.pids
-    if cpu is None and asked.given("cpus"):
-        cpu = Cpu(quota=-1)
-    if memory is None and asked.given("memory"):
-        memory = Memory(limit=-1)
-    if pids is None and asked.given("pids-limit"):
+    if asked.given("cpus") and (cpu is None or cpu.quota is None):
+        cpu = replace(cpu or Cpu(), quota=-1)
+    if asked.given("memory") and (memory is None or memory.limit is None):
+        memory = replace(memory or Memory(), limit=-1)
+    if asked.given("pids-limit") and pids is None:
         pids = Pids(-1)
     return Resources(cpu=cpu, memory=memory, pids=pids)
 
