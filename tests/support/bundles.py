@@ -15,7 +15,8 @@ from enclos.oci import default
 from enclos.oci.load import dump_spec
 
 APPLETS = ("sh", "cat", "echo", "sleep", "id", "ls", "true", "false", "uname", "head", "dd", "env",
-           "kill", "ps", "stty", "tty", "hostname", "mount", "touch", "seq", "wc")  # fmt: skip
+           "kill", "ip", "nc", "ping", "ps", "stty", "tty", "hostname",
+           "mount", "touch", "seq", "wc")  # fmt: skip
 
 
 def busybox() -> Path:

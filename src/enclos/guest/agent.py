@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from enclos.guest.channel import Channel
 from enclos.guest.loop import Loop
+from enclos.guest.netns import GuestNetwork
 from enclos.guest.reaper import Reaper
 from enclos.guest.records import Container
 from enclos.guest.streams import Streams
@@ -24,6 +25,7 @@ class Agent:
     boot_managed_bytes: int
     """The memory that the kernel had to give at boot."""
     containers: dict[str, Container] = field(default_factory=dict[str, Container])
+    networks: dict[str, GuestNetwork] = field(default_factory=dict[str, GuestNetwork])
 
     def say(self, event: str, message: object) -> None:
         """Send an event."""

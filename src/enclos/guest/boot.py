@@ -14,7 +14,7 @@ import struct
 from typing import Final
 
 from enclos.errors import GuestFailed
-from enclos.guest import limits
+from enclos.guest import limits, netns
 from enclos.guest.records import CGROUPS, PARENT
 from enclos.linux import libc
 from enclos.wire.messages import PORT_NAME
@@ -55,6 +55,7 @@ def prepare() -> None:
     _prepare_cgroups()
     limits.lift()
     _loopback_up()
+    netns.prepare()
 
 
 def open_port() -> int:

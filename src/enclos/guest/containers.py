@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun, disks, nodes, oom, processes, sharedmemory
+from enclos.guest import complaints, crun, disks, netns, nodes, oom, processes, sharedmemory
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
@@ -35,8 +35,13 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         if request.shm_bytes:
             sharedmemory.ensure(request.shm_owner, request.shm_bytes)
         spec = await nodes.complete(agent, request, document)
+        if request.network and not request.own_network:
+            netns.give(agent.networks, request.network, name)
         await _create(agent, made, spec=spec, program=program)
         processes.open_to_others(made)
+        if request.own_network:
+            netns.adopt(agent.networks, request.network, made.init.pid)
+            netns.give(agent.networks, request.network, name)
     except BaseException:
         await disks.forget_local(agent, name)
         _forget(agent, made)
@@ -87,6 +92,7 @@ def _forget(agent: Agent, owner: Container) -> None:
     if agent.containers.get(owner.id) is owner:
         del agent.containers[owner.id]
         sharedmemory.forget(owner.id)
+        netns.take_back(agent.networks, owner.id)
         _remove(_bundle(owner.id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -25,6 +26,12 @@ class Machine(Protocol):
 
     async def resume(self) -> None:
         """Let them run."""
+
+    async def plug_nic(self, slot: int, mac: str, descriptors: Sequence[int]) -> None:
+        """A network interface at port `slot` that a tap's descriptors, one per queue, lead to."""
+
+    async def unplug_nic(self, slot: int) -> None:
+        """Take it away; the guest must let go of it."""
 
     def tail(self) -> str:
         """The last lines the guest's kernel wrote to its console."""

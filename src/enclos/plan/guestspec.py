@@ -27,6 +27,8 @@ from enclos.wire.messages import SHARE_PATH, SHM_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
 """Where the agent keeps the clone's own boot id."""
+NETWORKS_PATH: Final = "/run/enclos/net"
+"""Where the agent keeps the containers' network namespaces; `of-ID` is a container's."""
 CGROUP_PARENT: Final = "/enclos"
 """The cgroup of the guest below which the agent expects every container."""
 _ALWAYS_PRIVATE: Final = ("mount", "cgroup")
@@ -63,7 +65,8 @@ class GuestPlan:
     `network` is None without a network namespace, else its path on the host, empty for a new
     one. `disks` are block devices to be passed, `local` the number of directories the container
     has on the machine's own disk; with `all_devices` it gets every device node of the guest.
-    `notes` say what the guest does not get as written, and why.
+    With `own_network` crun makes the guest's network. `notes` say what the guest does not get as
+    written, and why.
     """
 
     spec_json: str
@@ -75,6 +78,7 @@ class GuestPlan:
     disks: tuple[HostDisk, ...] = ()
     all_devices: bool = False
     local: int = 0
+    own_network: bool = False
     notes: tuple[str, ...] = ()
     shm: Shm | None = None
 
@@ -93,9 +97,9 @@ def guest_spec(
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `joins` says what the namespaces with a path are in the guest, by type: a path there, or
-    empty for a new one. Only a network namespace may be missing in it: it is attached, not
-    joined. `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what
-    a privileged container gets of the machine's own disk.
+    empty for a new one. Only a network namespace may be missing in it: the agent's is joined.
+    `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what a
+    privileged container gets of the machine's own disk.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
@@ -118,7 +122,7 @@ def guest_spec(
             container_id=container_id,
             usual=local_paths if devices.everything else (),
         ),
-        namespaces=_namespaces(linux.namespaces, joins or {}),
+        namespaces=_namespaces(linux.namespaces, joins or {}, container_id),
     )
     root = spec.root or Root()
     rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
@@ -149,6 +153,7 @@ def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
         disks=parts.devices.disks,
         all_devices=parts.devices.everything,
         local=len(parts.local.mounts),
+        own_network=_owns_network(linux.namespaces),
         notes=(*_linux_notes(linux), *parts.notes),
     )
 
@@ -210,23 +215,35 @@ def _refuse_listener(seccomp: Seccomp) -> None:
 
 
 def _namespaces(
-    namespaces: tuple[Namespace, ...], joins: Mapping[str, str]
+    namespaces: tuple[Namespace, ...], joins: Mapping[str, str], container_id: str
 ) -> tuple[Namespace, ...]:
     """The guest's namespaces. A missing one is the guest's own, but for mount and cgroup:
-    nobody shares the agent's mounts, and a container's cgroup is the root of what it sees."""
-    out = [_namespace(namespace, joins) for namespace in namespaces]
+    nobody shares the agent's mounts, and a container's cgroup is the root of what it sees.
+
+    A network is the agent's to make, as interfaces arrive before the container and may outlive
+    it; within a user namespace crun makes it, which then owns it.
+    """
     there = {namespace.type for namespace in namespaces}
+    network = "" if _owns_network(namespaces) else f"{NETWORKS_PATH}/of-{container_id}"
+    known = {"network": network, **joins}
+    out = [_namespace(namespace, known) for namespace in namespaces]
     out.extend(Namespace(kind) for kind in _ALWAYS_PRIVATE if kind not in there)
+    if "network" not in there:
+        out.append(Namespace("network", network))
     return tuple(out)
 
 
+def _owns_network(namespaces: tuple[Namespace, ...]) -> bool:
+    """Whether a new network belongs to a user namespace of the container's own."""
+    kinds = {namespace.type: namespace.path for namespace in namespaces}
+    return "user" in kinds and kinds.get("network") == ""
+
+
 def _namespace(namespace: Namespace, joins: Mapping[str, str]) -> Namespace:
+    if namespace.type == "network" or (namespace.path and namespace.type in joins):
+        return replace(namespace, path=joins[namespace.type])
     if not namespace.path:
         return namespace
-    if namespace.type in joins:
-        return replace(namespace, path=joins[namespace.type])
-    if namespace.type == "network":
-        return replace(namespace, path="")
     raise refusal(
         f"linux.namespaces: {namespace.type}",
         f"{namespace.path[:200]} is no namespace of a container in this virtual machine",
@@ -268,7 +285,7 @@ def _annotations(annotations: Mapping[str, str]) -> dict[str, str]:
 
 def _linux_notes(linux: Linux) -> tuple[str, ...]:
     notes: list[str] = []
-    for kind in ("ipc", "network", "pid", "uts"):
+    for kind in ("ipc", "pid", "uts"):
         if linux.namespace(kind) is None:
             notes.append(f"linux.namespaces: no {kind}: the guest's own is used, not the host's")
     if linux.mount_label:

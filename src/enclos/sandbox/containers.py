@@ -11,7 +11,7 @@ from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import disks, ending, growth, outputlog, shares
+from enclos.sandbox import disks, ending, growth, networks, outputlog, shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -20,6 +20,8 @@ from enclos.wire import messages as m
 from enclos.wire.streams import Input, Output
 
 CREATE_TIMEOUT_S: Final = 120
+HOST_NETWORK: Final = "host"
+"""Name, in the guest, of the network of containers without a namespace of their own."""
 
 
 async def create(sandbox: Sandbox, request: c.Create, descriptors: list[int]) -> c.Pid:
@@ -44,7 +46,9 @@ async def _create(
     _check_descriptors(request, descriptors)
     trees = descriptors[: 1 + request.sources]
     passed = descriptors[len(trees) : len(trees) + disks.count(request)]
-    stdio = descriptors[len(trees) + len(passed) :]
+    before = len(trees) + len(passed)
+    network = descriptors[before : before + bool(request.network)]
+    stdio = descriptors[before + len(network) :]
     shares.bind(sandbox, request.id, trees)
     process = Process(request.id, "", terminal=request.channels.terminal)
     container = Container(record, process)
@@ -64,22 +68,38 @@ async def _create(
             plugged,
             all_devices=request.all_devices,
             local=request.local,
+            network=await _network(sandbox, request, network),
+            own_network=request.own_network,
         )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         await disks.detach(sandbox, container)
         del sandbox.containers[request.id]
         shares.unbind(sandbox, request.id)
+        await networks.leave(sandbox, request.id)
         raise
     sandbox.phases.mark("container created")
     _keep(sandbox, container, status="created")
     return c.Pid(made.pid)
 
 
+async def _network(sandbox: Sandbox, request: c.Create, descriptor: list[int]) -> str:
+    """The guest's name of the network that the container is in."""
+    if not descriptor:
+        return HOST_NETWORK
+    at_once = not request.own_network
+    name = await networks.join(
+        sandbox, request.id, descriptor[0], path=request.network, at_once=at_once
+    )
+    sandbox.phases.mark("network joined")
+    return name
+
+
 async def start(sandbox: Sandbox, request: c.Named) -> None:
     """Let the container's program run."""
     container = sandbox.container(request.id)
     _check(Operation.START, container)
+    await networks.look_again(sandbox, request.id)
     await sandbox.agent().call("start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     sandbox.phases.mark("container started")
     if container.init.ended is None:
@@ -175,7 +195,8 @@ async def _wait_ready(sandbox: Sandbox) -> None:
 
 def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
     stdio = _stdio_count(request.channels) if request.attached else 0
-    if len(descriptors) != 1 + request.sources + disks.count(request) + stdio:
+    others = disks.count(request) + bool(request.network)
+    if len(descriptors) != 1 + request.sources + others + stdio:
         raise InvalidRequest(f"create came with {len(descriptors)} descriptors")
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound, WrongState
 from enclos.linux import fork, libc, mount, mountapi, namespaces, pid
-from enclos.network import inspect
+from enclos.network import tenants
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
@@ -162,31 +162,12 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
 
 
 def _check_network(listed: Sequence[Namespace]) -> None:
-    """Refuse a network with more than a loopback, which the container would miss."""
+    """Refuse the host's network, which the container would miss."""
     if not any(one.type == "network" for one in listed):
         raise InvalidRequest(
             "config.json: linux.namespaces: no network: the host's network cannot be brought into "
             "a virtual machine yet",
             hint='add {"type":"network"}, with an engine --network none: a loopback interface only',
-        )
-    paths = [one.path for one in listed if one.type == "network" and one.path]
-    for path in paths:
-        _refuse_interfaces(Path(path), path)
-
-
-def _refuse_interfaces(path: Path, name: str) -> None:
-    try:
-        found = inspect.interfaces(path)
-    except OSError as error:
-        raise InvalidRequest(
-            f"config.json: linux.namespaces: network: cannot enter {name}: error {error.errno}",
-            hint="name a network namespace that exists, or none",
-        ) from error
-    if found:
-        raise InvalidRequest(
-            f"the container's network ({', '.join(found)[:80]}) cannot be brought into its "
-            "virtual machine yet",
-            hint="use --network none: a loopback interface only",
         )
 
 
@@ -216,7 +197,7 @@ def _create_in(
         undo.callback(_kill, pid_number)
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
-        _refuse_interfaces(namespaces.path_of("network", pid_number), "the container's network")
+        network = _network(guest, pid_number, opened)
         request = c.Create(
             id=new.id,
             spec=guest.spec_json,
@@ -232,8 +213,11 @@ def _create_in(
             shm_owner=guest.shm.owner if guest.shm else "",
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
             machine_bytes=_joined_bytes(place, new, record.sandbox_id),
+            network=network.path,
+            own_network=guest.own_network,
         )
-        connection.call("create", request, c.Pid, descriptors=[*trees, *passed, *new.stdio])
+        given = [*trees, *passed, *network.descriptors, *new.stdio]
+        connection.call("create", request, c.Pid, descriptors=given)
         standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)
     return Created(replace(record, status="created"), connection)
 
@@ -316,6 +300,25 @@ def _fork_standin(
     name = os.path.basename(arguments[0]) if arguments else "enclos"
     duty = standin.Duty(new.id, "", name, new.slave)
     return standin.fork_init(home, duty, standing, entrance=entrance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """The container's network namespace, if it has one."""
+
+    path: str = ""
+    descriptors: tuple[int, ...] = ()
+
+
+def _network(guest: GuestPlan, standin_pid: int, opened: ExitStack) -> _Network:
+    """The stand-in's: it has the one that the spec names, or a new one that engines fill."""
+    own = namespaces.path_of("network", standin_pid)
+    identity = namespaces.identity_of(own)
+    if guest.network is None or tenants.is_hosts(identity):
+        return _Network()
+    descriptor = namespaces.open_namespace(own)
+    opened.callback(os.close, descriptor)
+    return _Network(guest.network or os.fspath(own), (descriptor,))
 
 
 def _unshared(listed: Sequence[Namespace]) -> int:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
-from enclos.sandbox import disks, shares, starvation
+from enclos.sandbox import disks, networks, shares, starvation
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.sandbox.reach import KILLED_STATUS
 from enclos.state import records
@@ -161,6 +161,7 @@ async def remove(sandbox: Sandbox, request: c.Named) -> None:
     finish(sandbox, container)
     await disks.detach(sandbox, container)
     shares.unbind(sandbox, request.id)
+    await networks.leave(sandbox, request.id)
     del sandbox.containers[request.id]
     if _is_over(sandbox):
         stop(sandbox, "")

@@ -17,6 +17,7 @@ from enclos.errors import EnclosError, NotFound
 if TYPE_CHECKING:
     from enclos.hypervisor.qemu.machine import QemuMachine
     from enclos.sandbox.boot import BootPlan, Launched, Phases
+    from enclos.sandbox.networks import Attached
     from enclos.state.records import ContainerRecord
     from enclos.state.store import StateRoot
     from enclos.wire.control import Ended
@@ -99,6 +100,9 @@ class Sandbox:
     finish: asyncio.Event = field(default_factory=asyncio.Event)
     clients: set[Link] = field(default_factory=set["Link"])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+    networks: dict[str, Attached] = field(default_factory=dict[str, "Attached"])
+    lost_slots: set[int] = field(default_factory=set[int])
+    """Network ports whose device the guest did not let go of."""
     ending: bool = False
     has_local_disk: bool = False
     disk_numbers: Iterator[int] = field(default_factory=count)

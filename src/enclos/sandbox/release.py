@@ -13,6 +13,7 @@ from enclos.errors import NotFound, Unclean
 from enclos.linux import pid, pidfd
 from enclos.linux.cgroup import group, layout
 from enclos.linux.pid import ProcessRef
+from enclos.network import taps
 from enclos.state import ledger, records
 from enclos.state.ledger import Fields, Ledger, Release
 from enclos.state.store import StateRoot
@@ -74,5 +75,9 @@ def _end_noted(fields: Fields) -> None:
     end_process(ProcessRef(int(fields["pid"]), int(fields["start"])))
 
 
-RELEASES: Final[dict[str, Release]] = {"process": _end_noted, CGROUP: cgroup}
+RELEASES: Final[dict[str, Release]] = {
+    "process": _end_noted,
+    CGROUP: cgroup,
+    taps.LEDGER_KIND: taps.release,
+}
 """How each kind of entry is undone."""

@@ -140,7 +140,7 @@ async def _live(
 ) -> None:
     import asyncio
 
-    from enclos.sandbox import ending, service
+    from enclos.sandbox import ending, networks, service
 
     service.listen(sandbox, listener)
     starting = asyncio.get_running_loop().create_task(_boot(sandbox, start, stack))
@@ -155,6 +155,7 @@ async def _live(
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())
+    networks.close_all(sandbox)
     stack.close()
     for container in list(sandbox.containers.values()):
         ending.finish(sandbox, container)

@@ -32,13 +32,16 @@ class PassedDisk:
 @dataclass(frozen=True, slots=True)
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
-    block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, then
-    stdin, stdout, stderr where `attached` (one descriptor, read and written, with a terminal).
+    block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
+    network namespace if `network` is not empty, then stdin, stdout, stderr where `attached` (one
+    descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
     is to have `machine_bytes` of memory before. With `tied` the streams go with the connection: a
     caller that dies must not leave its descriptors in the hands of a container.
+    `network` is where the container's network namespace is found; empty without one of its own.
+    With `own_network` crun makes the guest's.
     """
 
     id: str
@@ -55,6 +58,8 @@ class Create:
     shm_owner: str = ""
     shm_bytes: int = 0
     machine_bytes: int = 0
+    network: str = ""
+    own_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ SHM_PATH: Final = "/run/enclos/shm"
 """Below it in the guest is a tmpfs for each container that has an engine's /dev/shm."""
 INIT_LINK: Final = "init"
 """In that directory: a link to /proc/PID of its init while that lives, for others to join."""
+PORTS_PATH: Final = "/sys/devices/pci0000:00/0000:00:10"
+"""The guest's PCI Express ports: this, a full stop and the port's number."""
 PORT_NAME: Final = "enclos.agent"
 """Name of the virtio-serial port, /dev/virtio-ports/NAME in the guest."""
 LOCAL_PATH: Final = "/run/enclos/local"
@@ -119,7 +121,9 @@ class CreateContainer:
     The numbers of `disks` are filled in; with `all_devices` every device node of the guest is
     added. `local` is how many directories the spec has at LOCAL_PATH/ID/0, 1, …, on the disk
     with the serial LOCAL_SERIAL. With `shm_bytes`, the shared memory of `shm_owner` is made
-    before, unless it is there.
+    before, unless it is there. `network` is the name of the network it is in. The spec finds it
+    by the container's id; with `own_network` crun makes it, within a user namespace, and it gets
+    the name afterwards.
     """
 
     id: str
@@ -130,6 +134,8 @@ class CreateContainer:
     disks: tuple[Disk, ...] = ()
     all_devices: bool = False
     local: int = 0
+    network: str = ""
+    own_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,41 @@ class Trimmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface as it is to be. `index` is its number on the host, by which entries
+    name it; `slot` the port where it arrives."""
+
+    index: int
+    slot: int
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    ipv6: bool
+    accept_ra: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEntry:
+    """An address, a route, a rule or a neighbour: a message of rtnetlink as hexadecimal text."""
+
+    kind: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Changes to a network: interfaces that are new or different, `gone` ones by their index,
+    and entries to take away and to add, in this order."""
+
+    namespace: str
+    interfaces: tuple[Interface, ...] = ()
+    gone: tuple[int, ...] = ()
+    removed: tuple[NetworkEntry, ...] = ()
+    added: tuple[NetworkEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """What the guest sees after a rescan: PCI addresses, sorted."""
 
@@ -257,6 +298,7 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "rescan": (Nothing, Devices),
     "online": (Online, Online),
     "share": (Share, Nothing),
+    "network": (Network, Nothing),
     "create": (CreateContainer, Started),
     "start": (Target, Nothing),
     "exec": (ExecProcess, Started),

@@ -127,7 +127,7 @@ def test_namespaces() -> None:
     )
     found = plan(document, joins={"ipc": "/proc/7/ns/ipc", "pid": ""})
     assert json.loads(found.spec_json)["linux"]["namespaces"] == [
-        {"type": "network"}, {"type": "mount"}, {"type": "uts"},
+        {"type": "network", "path": "/run/enclos/net/of-c1"}, {"type": "mount"}, {"type": "uts"},
         {"type": "ipc", "path": "/proc/7/ns/ipc"}, {"type": "pid"}, {"type": "cgroup"},
     ]  # fmt: skip
     assert found.network == "/run/netns/n"
@@ -143,10 +143,11 @@ def test_a_strangers_namespace_cannot_be_joined() -> None:
 def test_missing_namespaces_are_the_guests() -> None:
     found = plan(specs.minimal())
     assert json.loads(found.spec_json)["linux"]["namespaces"] == [
-        {"type": "mount"}, {"type": "cgroup"}
+        {"type": "mount"}, {"type": "cgroup"},
+        {"type": "network", "path": "/run/enclos/net/of-c1"},
     ]  # fmt: skip
     assert found.network is None
-    assert len([note for note in found.notes if "the guest's own is used" in note]) == 4
+    assert len([note for note in found.notes if "the guest's own is used" in note]) == 3
 
 
 def test_user_namespaces_keep_their_mappings() -> None:
@@ -155,6 +156,8 @@ def test_user_namespaces_keep_their_mappings() -> None:
     document["linux"] |= {"uidMappings": mapping, "gidMappings": mapping}
     found = guest(document)["linux"]
     assert found["uidMappings"] == found["gidMappings"] == mapping
+    assert {"type": "network"} in found["namespaces"], "made in and owned by the user namespace"
+    assert plan(document).own_network
 
 
 def test_limits_are_divided() -> None:

@@ -43,4 +43,4 @@ def test_who_joins_a_pod_brings_no_machine() -> None:
 
 def test_notes_of_all_parts_come_together() -> None:
     document = specs.put(specs.minimal(), "linux.resources.memory.limit", 1 << 60)
-    assert len(plan(document).notes) == 5
+    assert len(plan(document).notes) == 4

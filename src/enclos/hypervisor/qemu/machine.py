@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 from enclos.errors import MachineFailed, TimedOut
-from enclos.hypervisor.qemu import monitor
+from enclos.hypervisor.qemu import monitor, nics
 from enclos.hypervisor.qemu.disks import Disks
 from enclos.hypervisor.qemu.monitor import Monitor
 from enclos.hypervisor.qemu.process import Qemu
@@ -93,6 +94,14 @@ class QemuMachine:
     async def unplug_disk(self, serial: str) -> None:
         """See `Machine`."""
         await self._disks.unplug(serial)
+
+    async def plug_nic(self, slot: int, mac: str, descriptors: Sequence[int]) -> None:
+        """See `Machine`."""
+        await nics.plug(self._monitor, slot, mac, descriptors)
+
+    async def unplug_nic(self, slot: int) -> None:
+        """See `Machine`."""
+        await nics.unplug(self._monitor, slot)
 
     async def pause(self) -> None:
         """See `Machine`."""

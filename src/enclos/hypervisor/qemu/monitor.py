@@ -27,6 +27,7 @@ class Monitor:
 
     def __init__(self, client: QMPClient) -> None:
         self._client = client
+        self._handing_over = asyncio.Lock()
 
     async def execute(self, command: str, arguments: Mapping[str, Value] | None = None) -> Value:
         """Run `command`; raises `MachineFailed` with QEMU's words if it refuses or is gone."""
@@ -38,15 +39,22 @@ class Monitor:
             raise MachineFailed(f"QEMU went away during {command}") from error
 
     async def add_descriptor(self, descriptor: int, *, set_id: int) -> None:
-        """Give QEMU a copy of a descriptor, which it then finds as /dev/fdset/ID.
+        """Give QEMU a copy of a descriptor, which it then finds as /dev/fdset/ID."""
+        await self.hand_over(descriptor, "add-fd", {"fdset-id": set_id})
+
+    async def hand_over(
+        self, descriptor: int, command: str, arguments: Mapping[str, Value]
+    ) -> None:
+        """Run `command` with a descriptor, of which QEMU keeps a copy.
 
         One at a time: a descriptor goes to the next command that wants one.
         """
-        try:
-            self._client.send_fd_scm(descriptor)
-        except (QMPError, OSError) as error:
-            raise MachineFailed(f"QEMU went away: {error}") from error
-        await self.execute("add-fd", {"fdset-id": set_id})
+        async with self._handing_over:
+            try:
+                self._client.send_fd_scm(descriptor)
+            except (QMPError, OSError) as error:
+                raise MachineFailed(f"QEMU went away: {error}") from error
+            await self.execute(command, arguments)
 
     async def close(self) -> None:
         """Disconnect; QEMU's own end of the connection, if it came first, is no error.

@@ -1,0 +1,160 @@
+"""Interfaces of the containers: found as they arrive, named, moved, given what the host has.
+
+The host decides what there is to be; nothing is decided here. What a container's own programs
+changed stays as they made it, but for what the host takes away or adds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import time
+from typing import Final
+
+from enclos.errors import GuestFailed, InvalidRequest, TimedOut
+from enclos.guest import netns
+from enclos.guest.agent import Agent
+from enclos.guest.netns import GuestNetwork
+from enclos.linux import netlink
+from enclos.linux.netlink import Netlink
+from enclos.wire import rtnetlink
+from enclos.wire.messages import PORTS_PATH, Interface, Network, NetworkEntry, Nothing
+
+_TIMEOUT_S: Final = 20.0
+_POLL_S: Final = 0.002
+_IPV6: Final = "/proc/sys/net/ipv6/conf"
+_GONE: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
+
+
+async def configure(agent: Agent, request: Network) -> Nothing:
+    """Make a network what it is to be; raises `GuestFailed` naming what the kernel refused."""
+    network = netns.find(agent.networks, request.namespace)
+    for index in request.gone:
+        network.indexes.pop(index, None)
+    for entry in request.removed:
+        _remove(network, entry)
+    for interface in request.interfaces:
+        if interface.index not in network.indexes:
+            await _arrive(agent, network, interface)
+        _set_up(network, interface)
+    names = _names(network)
+    with netns.inside(network.descriptor):
+        for name in names:
+            _switch(name, "accept_dad", 0)  # addresses are good at once: the host's have been tried
+        for entry in request.added:
+            _add(network, entry)
+        for name in names:
+            _switch(name, "accept_dad", 1)
+    return Nothing()
+
+
+async def _arrive(agent: Agent, network: GuestNetwork, interface: Interface) -> None:
+    """Wait for the interface at its port and move it."""
+    limit = time.monotonic() + _TIMEOUT_S
+    while (found := _at_port(interface.slot)) is None:
+        if time.monotonic() > limit:
+            raise TimedOut(f"no network interface at port {interface.slot} in {_TIMEOUT_S:g} s")
+        await agent.loop.sleep(_POLL_S)
+    with Netlink() as own:
+        moved = rtnetlink.set_link(found, name=interface.name, namespace=network.descriptor)
+        _do(own, rtnetlink.NEWLINK, moved, what=f"interface {interface.name}")
+    network.indexes[interface.index] = _index(network, interface.name)
+
+
+def _at_port(slot: int) -> int | None:
+    """Number of the interface behind PCI Express port `slot`, while it is in our namespace."""
+    port = f"{PORTS_PATH}.{slot:x}"
+    for device in _entries(port, "0000:"):
+        for virtio in _entries(f"{port}/{device}", "virtio"):
+            for name in _entries(f"{port}/{device}/{virtio}/net", ""):
+                path = f"{port}/{device}/{virtio}/net/{name}/ifindex"
+                with open(path, encoding="ascii") as file:
+                    return int(file.read())
+    return None
+
+
+def _entries(path: str, prefix: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(path) if name.startswith(prefix)]
+    except FileNotFoundError:
+        return []
+
+
+def _names(network: GuestNetwork) -> list[str]:
+    """The interfaces that the host knows of, by their names of today."""
+    known = set(network.indexes.values())
+    links = [
+        rtnetlink.link(body)
+        for body in network.netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)
+    ]
+    return [link.name for link in links if link.index in known and not link.loopback]
+
+
+def _index(network: GuestNetwork, name: str) -> int:
+    for body in network.netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS):
+        found = rtnetlink.link(body)
+        if found.name == name:
+            return found.index
+    raise GuestFailed(f"interface {name!r} did not arrive in its namespace")
+
+
+def _set_up(network: GuestNetwork, interface: Interface) -> None:
+    """Name, hardware address and size; IPv6 makes no address by itself, and waits for none."""
+    index = network.indexes[interface.index]
+    what = f"interface {interface.name}"
+    with netns.inside(network.descriptor):
+        _switch(interface.name, "disable_ipv6", not interface.ipv6)
+        if interface.ipv6:
+            _switch(interface.name, "accept_ra", interface.accept_ra)
+    body = rtnetlink.set_link(
+        index, name=interface.name, mac=interface.mac, mtu=interface.mtu, quiet=interface.ipv6
+    )
+    _do(network.netlink, rtnetlink.NEWLINK, body, what=what)
+    _do(network.netlink, rtnetlink.NEWLINK, rtnetlink.set_link(index, up=interface.up), what=what)
+
+
+def _switch(name: str, key: str, value: int) -> None:
+    try:
+        with open(f"{_IPV6}/{name}/{key}", "w", encoding="ascii") as file:
+            file.write(str(int(value)))
+    except FileNotFoundError:
+        return  # an interface this small has no IPv6 at all
+
+
+def _add(network: GuestNetwork, entry: NetworkEntry) -> None:
+    body = _body(network, entry)
+    flags = netlink.CREATE | (netlink.APPEND if entry.kind == "route" else netlink.EXCL)
+    try:
+        _do(network.netlink, rtnetlink.KINDS[entry.kind].new, body, flags, what=entry.kind)
+    except FileExistsError:
+        return  # the kernel, or a container, was there first
+
+
+def _remove(network: GuestNetwork, entry: NetworkEntry) -> None:
+    body = _body(network, entry)
+    try:
+        network.netlink.request(rtnetlink.KINDS[entry.kind].delete, body)
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise GuestFailed(f"cannot remove {entry.kind}: {error}") from error
+
+
+def _body(network: GuestNetwork, entry: NetworkEntry) -> bytes:
+    """The entry as this kernel counts interfaces; raises `InvalidRequest` for no entry at all."""
+    if entry.kind not in rtnetlink.KINDS:
+        raise InvalidRequest(f"{entry.kind[:20]!r} is no kind of entry")
+    try:
+        body = bytes.fromhex(entry.body)
+        return rtnetlink.reindexed(entry.kind, body, lambda index: network.indexes[index])
+    except (ValueError, KeyError, struct.error) as error:
+        raise InvalidRequest(f"{entry.kind} is none: {error!r}") from error
+
+
+def _do(connection: Netlink, kind: int, body: bytes, flags: int = 0, *, what: str) -> None:
+    try:
+        connection.request(kind, body, flags)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise GuestFailed(f"cannot set up the network: {what}: {error}") from error

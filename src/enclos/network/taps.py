@@ -1,0 +1,103 @@
+"""One interface of a container's namespace joined to a tap, whose other end a machine holds.
+
+What arrives at the interface leaves by the tap, and the other way round. The namespace's own
+stack sees none of it any more: the guest answers in its place, with the same address.
+The tap goes with its descriptors; the filters on the interface are in the ledger.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from enclos.linux import traffic, tun
+from enclos.linux.netlink import Netlink
+from enclos.linux.traffic import Redirect
+from enclos.network import namespace as namespaces
+from enclos.network.namespace import Namespace
+from enclos.plan.network import TAP_PREFIX
+from enclos.state.ledger import Fields, Ledger
+from enclos.wire import rtnetlink
+from enclos.wire.rtnetlink import Link
+
+LEDGER_KIND: Final = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A tap in the container's namespace; one descriptor per queue."""
+
+    name: str
+    index: int
+    descriptors: tuple[int, ...]
+
+
+@contextmanager
+def joined(namespace: Namespace, link: Link, held: Ledger, *, queues: int) -> Iterator[Tap]:
+    """A tap for `link`; the filters go when the context ends, the tap with its descriptors.
+
+    Raises `HostUnfit` where the host lacks what it takes, `OSError` if the link has gone.
+    """
+    netlink = namespace.netlink
+    prepared = traffic.prepare(netlink, link.index)
+    with (
+        _made(namespace, link, queues=queues) as tap,
+        held.holding(
+            LEDGER_KIND,
+            path=namespace.path,
+            device=namespace.identity[0],
+            inode=namespace.identity[1],
+            source=prepared.source,
+            priority=prepared.priority,
+            queue=int(prepared.queue),
+        ),
+    ):
+        try:
+            traffic.redirect(netlink, traffic.prepare(netlink, tap.index), link.index)
+            traffic.redirect(netlink, prepared, tap.index)
+            yield tap
+        finally:
+            traffic.undo(netlink, prepared)
+
+
+def resize(namespace: Namespace, tap: Tap, link: Link) -> None:
+    """Make the tap as large as the link has become."""
+    namespace.netlink.request(rtnetlink.NEWLINK, rtnetlink.set_link(tap.index, mtu=link.mtu))
+
+
+def release(fields: Fields) -> None:
+    """Remove the filters that a ledger tells of; a namespace that has gone took them along."""
+    identity = (int(fields["device"]), int(fields["inode"]))
+    descriptor = namespaces.find(str(fields["path"]), identity)
+    if descriptor is None:
+        return
+    made = Redirect(int(fields["source"]), int(fields["priority"]), bool(fields["queue"]))
+    with namespaces.opened(descriptor, str(fields["path"])) as namespace:
+        traffic.undo(namespace.netlink, made)
+
+
+@contextmanager
+def _made(namespace: Namespace, link: Link, *, queues: int) -> Iterator[Tap]:
+    """The tap, up, of the link's size, without addresses or neighbours of its own."""
+    with namespaces.inside(namespace.descriptor, namespace.path):
+        name, descriptors = tun.create(f"{TAP_PREFIX}%d", queues=queues)
+    try:
+        index = _index(namespace.netlink, name)
+        quiet = rtnetlink.set_link(index, mtu=link.mtu, arp=False, quiet=link.ipv6)
+        namespace.netlink.request(rtnetlink.NEWLINK, quiet)
+        namespace.netlink.request(rtnetlink.NEWLINK, rtnetlink.set_link(index, up=True))
+        yield Tap(name, index, tuple(descriptors))
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _index(netlink: Netlink, name: str) -> int:
+    for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS):
+        if (link := rtnetlink.link(body)).name == name:
+            return link.index
+    raise OSError(errno.ENODEV, f"no interface {name}")

@@ -1,0 +1,145 @@
+"""What a guest's network is to be, given what was found in the container's namespace. PURE.
+
+`wanted` chooses from a look at the namespace what the guest is to have; `delta` says what has
+to be done since the last look. Create, start and every later change go the same way: the first
+delta is the one from `NOTHING`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from enclos.errors import InvalidRequest
+from enclos.wire import rtnetlink
+from enclos.wire.rtnetlink import Entry, Link
+
+TAP_PREFIX: Final = "enclos"
+"""How the names of our own interfaces in a container's namespace begin."""
+MOST_INTERFACES: Final = 8
+"""A machine has that many ports for them (`hypervisor/qemu/argv.py`)."""
+_LOOPBACKS: Final = (bytes((127, 0, 0, 1)), bytes(15) + b"\x01")
+_IFA_LOCAL, _IFA_ADDRESS = 2, 1
+_DAD_FAILED: Final = 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is in a network namespace."""
+
+    links: tuple[Link, ...]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the guest is to have: interfaces, and what belongs to them in the order of making."""
+
+    links: tuple[Link, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+NOTHING: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What has to be done. `changed` links are the same interface with other properties."""
+
+    plug: tuple[Link, ...] = ()
+    unplug: tuple[Link, ...] = ()
+    changed: tuple[Link, ...] = ()
+    removed: tuple[Entry, ...] = ()
+    added: tuple[Entry, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return self == Delta()
+
+
+def wanted(facts: Facts) -> Wanted:
+    """What of `facts` the guest gets; raises `InvalidRequest` for more than a machine has room for.
+
+    Everything that carries Ethernet, our own taps and the ports of a bridge or bond apart.
+    """
+    links = tuple(link for link in facts.links if _is_endpoint(link))
+    if len(links) > MOST_INTERFACES:
+        raise InvalidRequest(
+            f"the container's network namespace has {len(links)} interfaces, a machine has room "
+            f"for {MOST_INTERFACES}",
+            hint="connect the container to fewer networks",
+        )
+    loopback = {link.index for link in facts.links if link.loopback}
+    by_index = {link.index: link for link in links}
+    chosen = [e for e in facts.entries if _is_wanted(e, by_index, loopback)]
+    return Wanted(links, tuple(sorted(chosen, key=_order)))
+
+
+def delta(before: Wanted, after: Wanted) -> Delta:
+    """What makes `after` out of `before`."""
+    old = {link.index: link for link in before.links}
+    new = {link.index: link for link in after.links}
+    replaced = {index for index in old.keys() & new.keys() if old[index].kind != new[index].kind}
+    gone = (old.keys() - new.keys()) | replaced
+    had, has = set(before.entries), set(after.entries)
+    return Delta(
+        plug=tuple(link for link in after.links if link.index not in old or link.index in replaced),
+        unplug=tuple(link for link in before.links if link.index in gone),
+        changed=tuple(
+            link
+            for link in after.links
+            if link.index in old
+            and link.index not in replaced
+            and _properties(link) != _properties(old[link.index])
+        ),
+        removed=tuple(e for e in before.entries if e not in has and not gone & set(e.indexes)),
+        added=tuple(e for e in after.entries if e not in had or gone & set(e.indexes)),
+    )
+
+
+def _properties(link: Link) -> tuple[str, str, int, bool, bool, int]:
+    return link.name, link.mac, link.mtu, link.up, link.ipv6, link.accept_ra
+
+
+def _is_endpoint(link: Link) -> bool:
+    ours = link.kind == "tun" and link.name.startswith(TAP_PREFIX)
+    return link.type == rtnetlink.ETHERNET and not (link.loopback or link.master or ours)
+
+
+def _is_wanted(entry: Entry, links: dict[int, Link], loopback: set[int]) -> bool:
+    if not set(entry.indexes) <= links.keys() | loopback:
+        return False
+    if entry.kind == "address":
+        return _address_wanted(entry, links)
+    if entry.kind == "route":
+        facts = rtnetlink.route_facts(entry.body)
+        by_itself = facts.protocol in {rtnetlink.PROTOCOL_KERNEL, rtnetlink.PROTOCOL_RA}
+        cached = facts.flags & rtnetlink.CLONED
+        return not (facts.table == rtnetlink.TABLE_LOCAL or by_itself or cached)
+    if entry.kind == "rule":
+        return not rtnetlink.rule_by_kernel(entry.body)
+    return rtnetlink.neighbour_state(entry.body) == rtnetlink.NUD_PERMANENT
+
+
+def _address_wanted(entry: Entry, links: dict[int, Link]) -> bool:
+    """Not the loopback's own, nor one that the guest's kernel learns by itself."""
+    fixed = rtnetlink.KINDS["address"].fixed.size
+    found = dict(rtnetlink.attributes(entry.body[fixed:]))
+    if found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS, b"")) in _LOOPBACKS:
+        return False
+    flags = rtnetlink.address_flags(entry.body)
+    if flags & _DAD_FAILED:
+        return False
+    link = links.get(entry.indexes[0])
+    learned = entry.family == rtnetlink.AF_INET6 and not flags & rtnetlink.IFA_F_PERMANENT
+    return not (learned and link is not None and link.accept_ra)
+
+
+_RANKS: Final = {"address": 0, "route": 1, "neighbour": 3, "rule": 4}
+
+
+def _order(entry: Entry) -> int:
+    """Addresses come first, routes by a gateway after those that lead to it."""
+    late = entry.kind == "route" and rtnetlink.route_facts(entry.body).by_gateway
+    return _RANKS[entry.kind] + late

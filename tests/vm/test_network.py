@@ -1,0 +1,176 @@
+"""A network namespace that an engine has filled: the guest has what is in it, and its packets.
+
+What a container of runc sees of the same namespace is what is expected in the guest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import bridges, bundles
+from tests.support.bridges import Bridge, Member
+from tests.support.cli import Answer, Programs
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of `enclos-oci` in a member's namespace."""
+
+    programs: Programs
+    id: str
+    member: Member
+    directory: Path
+
+    def sh(self, script: str) -> Answer:
+        """Run a shell script in it."""
+        return self.programs.oci("exec", self.id, "sh", "-c", script)
+
+    def ok(self, script: str) -> str:
+        """The same, which must succeed."""
+        answer = self.sh(script)
+        assert answer.code == 0, (script, answer.out, answer.err)
+        return answer.out
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Iterator[Bridge]:
+    with bridges.new() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def peer(bridge: Bridge) -> Member:
+    """A namespace on the bridge in which the test runs programs, as runc's containers do."""
+    return bridge.member()
+
+
+@pytest.fixture(scope="module")
+def container(
+    programs: Programs, bridge: Bridge, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Container]:
+    member = bridge.member()
+    member.netns.script(f"""
+        ip route add 10.200.0.0/16 via {bridges.NETWORK}.1 metric 50
+        ip route add 10.201.0.0/16 dev eth0 table 77
+        ip rule add from {member.ip["eth0"]} table 77 priority 1000
+        ip neigh add {bridges.NETWORK}.99 lladdr 02:00:00:00:00:99 dev eth0 nud permanent
+        ip address add 10.88.0.1/32 dev lo
+    """)
+    made = Container(programs, f"net-{os.getpid()}", member, tmp_path_factory.mktemp("net"))
+    _create(made)
+    answer = programs.oci("start", made.id)
+    assert answer.code == 0, answer.err
+    yield made
+    programs.oci("delete", "--force", made.id)
+
+
+def _create(made: Container, *, args: tuple[str, ...] = ("sleep", "10000")) -> None:
+    """`enclos-oci create` in the member's namespace."""
+
+    def change(spec: dict[str, Any]) -> None:
+        for namespace in spec["linux"]["namespaces"]:
+            if namespace["type"] == "network":
+                namespace["path"] = made.member.netns.path
+        spec["process"]["capabilities"] = {
+            kind: ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_KILL"]
+            for kind in ("bounding", "effective", "permitted")
+        }
+
+    bundle = bundles.make(made.directory / "bundle", *args, change=change)
+    with (made.directory / "out").open("wb") as out:
+        done = subprocess.run(
+            made.programs.oci_command("create", "--bundle", bundle, made.id),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=made.programs.environment,
+            timeout=300,
+        )  # fmt: skip
+    assert done.returncode == 0, (made.directory / "out").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ip -4 address show eth0", "ip -6 address show eth0", "ip address show lo",
+        "ip link show eth0", "ip route", "ip -6 route", "ip route show table 77", "ip rule",
+    ],
+)  # fmt: skip
+def test_the_guest_has_what_the_namespace_has(container: Container, words: str) -> None:
+    busybox = bundles.busybox()
+    expected = container.member.netns.run(str(busybox), *words.split())
+    assert _comparable(container.ok(words)) == _comparable(expected)
+
+
+def test_permanent_neighbours(container: Container) -> None:
+    assert "02:00:00:00:00:99" in container.ok("ip neigh")
+
+
+def _comparable(listing: str) -> list[str]:
+    """Without interfaces' numbers and peers, queues, flags and states of the carrier."""
+    plain = re.sub(r"(?m)^\d+: |@\w+|<[\w,-]*>| (qdisc|qlen) .*", "", listing)
+    return sorted(line.strip() for line in plain.splitlines() if "enclos" not in line)
+
+
+@pytest.mark.parametrize("protocol", ["ip", "ip6"])
+def test_ping_both_ways(container: Container, peer: Member, protocol: str) -> None:
+    mine, theirs = getattr(container.member, protocol)["eth0"], getattr(peer, protocol)["eth0"]
+    assert "1 packets received" in container.ok(f"ping -c 1 -W 10 {theirs}")
+    assert "1 packets received" in peer.netns.run(
+        str(bundles.busybox()), "ping", "-c", "1", "-W", "10", mine
+    )
+
+
+def test_a_stream_each_way(container: Container, peer: Member) -> None:
+    busybox = str(bundles.busybox())
+    inside = f"nsenter --net={peer.netns.path}"
+    listen = f"echo from outside | timeout 100 {inside} {busybox} nc -l -p 7000 >/dev/null"
+    with subprocess.Popen(["sh", "-c", listen]):
+        said = container.ok(f"sleep 1; echo hello | nc -w 10 {peer.ip['eth0']} 7000")
+    assert said == "from outside\n"
+    container.ok("(echo from inside | nc -l -p 7001 >/tmp/heard) >/dev/null 2>&1 & sleep 1")
+    script = f"echo hi | {busybox} nc -w 10 {container.member.ip['eth0']} 7001"
+    assert peer.netns.run("sh", "-c", script) == "from inside\n"
+    assert container.ok("sleep 1; cat /tmp/heard") == "hi\n"
+
+
+def test_an_interface_comes_and_goes(container: Container, peer: Member) -> None:
+    container.member.connect("eth1")
+    seen = container.ok("for i in $(seq 100); do ip address show eth1 2>/dev/null | grep -q inet6 "
+                        "&& break; sleep 0.1; done; ip address show eth1")  # fmt: skip
+    assert f"inet {container.member.ip['eth1']}/24" in seen
+    assert "1 packets received" in peer.netns.run(
+        str(bundles.busybox()), "ping", "-c", "1", "-W", "10", container.member.ip["eth1"]
+    )
+    container.member.disconnect("eth1")
+    gone = container.ok("for i in $(seq 100); do ip link show eth1 >/dev/null 2>&1 || break; "
+                        "sleep 0.1; done; ip link")  # fmt: skip
+    assert "eth1" not in gone
+
+
+def test_changes_are_followed(container: Container) -> None:
+    container.member.netns.script("""
+        ip link set eth0 mtu 1400
+        ip address add 10.77.0.222/24 dev eth0
+        ip route add 10.202.0.0/16 via 10.77.0.1
+    """)
+    container.ok("for i in $(seq 100); do ip route | grep -q 10.202 && break; sleep 0.1; done")
+    assert "mtu 1400" in container.ok("ip link show eth0")
+    assert "10.77.0.222/24" in container.ok("ip address show eth0")
+    container.member.netns.script("""
+        ip route del 10.202.0.0/16
+        ip address del 10.77.0.222/24 dev eth0
+        ip link set eth0 mtu 1500
+    """)
+    container.ok(
+        "for i in $(seq 100); do ip link show eth0 | grep -q 'mtu 1500' && break; sleep 0.1; done"
+    )
+    assert "10.77.0.222" not in container.ok("ip address show eth0")
+    assert "10.202" not in container.ok("ip route")
