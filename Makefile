@@ -9,10 +9,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install uninstall assets demo test nightly perf lint
+.PHONY: help setup install uninstall assets demo test test-podman5 nightly perf lint
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that Enclos needs on this host
 	@packaging/setup.sh
@@ -31,6 +31,9 @@ demo: assets ## set up, install, and run a container in its own VM
 
 test: ## run all tests: repo, unit, component, vm, conformance
 	@packaging/test.sh
+
+test-podman5: ## run podman's tests with Debian 13's podman, in a root of its own
+	@ENCLOS_TEST_PODMAN_SUITE=trixie ENCLOS_TEST_ARGS="-k podman" packaging/test.sh conformance
 
 nightly: ## run all tests, the long ones as well
 	@ENCLOS_TEST_MARKS="nightly or not nightly" packaging/test.sh

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -145,11 +145,12 @@ def make(
 
 def _launcher(path: Path, room: str, settings: Mapping[str, str]) -> None:
     """A program that is not taken in by an empty environment, as an installed one is not."""
+    places = [os.fspath(TREE / "src"), sysconfig.get_path("purelib")]
     lines = (
-        f"#!{sys.executable} -IXutf8",
+        "#!/usr/bin/python3 -ISXutf8",
         "import os, sys",
         f"os.environ.update({dict(settings)!r})",
-        f"sys.path.insert(0, {os.fspath(TREE / 'src')!r})",
+        f"sys.path += {places!r}",
         f"from enclos.{room}.main import main",
         "sys.exit(main())",
     )

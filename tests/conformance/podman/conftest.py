@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from enclos.linux import mountinfo
-from tests.support import leaks
+from tests.support import leaks, otherroot
 from tests.support import podman as private
-from tests.support.cli import Programs
+from tests.support.cli import TREE, Programs
 from tests.support.podman import Podman
+
+PACKAGES: Final = ("podman", "runc", "crun", "catatonit", "python3", "iproute2", "procps")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +29,22 @@ def podman(programs: Programs) -> Iterator[Podman]:
     """podman with our runtime, the image loaded; nothing is left of it in the end."""
     if shutil.which("podman") is None:
         pytest.skip("podman is missing: apt-get install podman")
+    with ExitStack() as stack:
+        yield from _private(programs, _program(stack))
+
+
+def _program(stack: ExitStack) -> tuple[str, ...]:
+    """The host's podman, or that of another release of Debian in a root of its own."""
+    suite = os.environ.get("ENCLOS_TEST_PODMAN_SUITE", "")
+    if not suite:
+        return ("podman",)
+    data_root = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT", "/var/lib/enclos"))
+    shared = [Path(tempfile.gettempdir()), TREE, data_root, Path(sysconfig.get_path("purelib"))]
+    root = otherroot.made(suite, PACKAGES)
+    return (*stack.enter_context(otherroot.entered(root, shared)), "podman")
+
+
+def _private(programs: Programs, program: tuple[str, ...]) -> Iterator[Podman]:
     directory = Path(tempfile.gettempdir()) / f"podman-{os.getpid()}"
     directory.mkdir(mode=0o700)
     scope = leaks.Scope(roots=(directory,), words=())
@@ -32,7 +53,7 @@ def podman(programs: Programs) -> Iterator[Podman]:
         "ENCLOS_STATE_ROOT": str(directory / "state"),
         "ENCLOS_DATA_ROOT": str(programs.data_root),
     }
-    made = private.make(directory, settings)
+    made = private.make(directory, settings, program=program)
     try:
         private.load_image(made)
         yield made
