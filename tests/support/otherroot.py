@@ -35,7 +35,15 @@ def made(suite: str, packages: Sequence[str]) -> Path:
             subprocess.run(["rm", "-rf", "--one-file-system", str(place)], check=True)
             line = f"deb [signed-by={_KEYRING}] {_MIRROR} {suite} main"
             names = f"--include={','.join(packages)}"
-            words = ["mmdebstrap", "--mode=root", "--variant=minbase", names, suite, str(place), line]
+            words = [
+                "mmdebstrap",
+                "--mode=root",
+                "--variant=minbase",
+                names,
+                suite,
+                str(place),
+                line,
+            ]
             subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL)
             (place / ".complete").touch()
     return place
