@@ -218,7 +218,9 @@ def _create_in(
         )
         given = [*trees, *passed, *network.descriptors, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
-        standin.report_for_duty(standing, standin.Duty(new.id, "", ""), pid_number)
+        duty = standin.Duty(new.id, "", "", new.slave)
+        standin.tell_size(connection, duty)
+        standin.report_for_duty(standing, duty, pid_number)
     return Created(replace(record, status="created"), connection)
 
 

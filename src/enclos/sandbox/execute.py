@@ -65,6 +65,7 @@ def run_with_standin(
     except BaseException:
         os.kill(number, 9)
         raise
+    standin.tell_size(connection, duty)
     standin.report_for_duty(standing, duty, number)
     kept = records.ExecRecord(new.exec_id, number, pid.start_time(number))
     records.save_exec(root, container_id, kept)

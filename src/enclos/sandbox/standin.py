@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from enclos import log
 from enclos.errors import EnclosError, Lost, MachineFailed
 from enclos.linux import fork, inroot, libc, mountapi, terminal
 from enclos.linux.cgroup import group
@@ -88,6 +89,20 @@ def fork_exec(
 def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:
     """Tell the supervisor, once the process exists, that `connection` is its stand-in's."""
     Connection(connection).post("stand", c.Stand(duty.id, duty.exec_id, pid))
+
+
+def tell_size(connection: Connection, duty: Duty) -> None:
+    """Pass the window's size on once the process is there: its monitor may have set it before."""
+    if duty.slave < 0:
+        return
+    rows, columns = terminal.window_size(duty.slave)
+    if not rows or not columns:
+        return
+    size = m.Resize(duty.id, rows, columns, duty.exec_id)
+    try:
+        connection.call("resize", size, m.Nothing)
+    except EnclosError as error:
+        log.info("no terminal left to resize", container=duty.id, exec=duty.exec_id, error=error)
 
 
 @dataclass(frozen=True, slots=True)
