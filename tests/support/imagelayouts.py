@@ -90,6 +90,7 @@ def write(
         "architecture": architecture,
         "os": os,
         "config": dict(config or {}),
+        "history": [{"created": "2024-05-06T07:08:09Z", "created_by": "tests"} for _ in layers],
         "rootfs": {"type": "layers", "diff_ids": diff_ids or [digest(layer) for layer in layers]},
     }
     suffix = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}[compression]

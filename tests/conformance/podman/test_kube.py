@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -76,7 +75,8 @@ def played(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_a_pod_from_yaml(podman: Podman, played: Path) -> None:
     wait_until(lambda: "written" in podman.ok("logs", "played-writer"))
-    read = ("exec", "played-reader", "cat", "/all/below/copy")
+    script = "cat /all/below/copy 2>/dev/null || cat /all/copy"  # podman 4 has no subPath
+    read = ("exec", "played-reader", "sh", "-c", script)
     wait_until(lambda: podman.run(*read).out == "hello from the map")
     assert podman.ok("exec", "played-writer", "sh", "-c", "echo $GREETING") == "hello from the map"
     boot = ("cat", "/proc/sys/kernel/random/boot_id")
@@ -89,7 +89,6 @@ def test_yaml_from_a_pod(podman: Podman, played: Path) -> None:
     assert "name: played" in text
 
 
-@pytest.mark.skipif(shutil.which("podman") is None, reason="podman is missing")
 def test_build(podman: Podman, tmp_path: Path) -> None:
     (tmp_path / "given").write_text("given\n")
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)

@@ -14,7 +14,7 @@ from enclos.oci.validate import validate
 from enclos.plan.guestdevices import HostDisk
 from enclos.plan.guestlocal import ANNOTATION
 from enclos.plan.guestmounts import BOOT_ID
-from enclos.plan.guestspec import GuestPlan, guest_spec
+from enclos.plan.guestspec import GuestPlan, Shm, guest_spec
 from tests.support import specs
 
 
@@ -131,6 +131,15 @@ def test_namespaces() -> None:
         {"type": "ipc", "path": "/proc/7/ns/ipc"}, {"type": "pid"}, {"type": "cgroup"},
     ]  # fmt: skip
     assert found.network == "/run/netns/n"
+
+
+def test_an_engines_shared_memory_is_the_guests() -> None:
+    mine = {"destination": "/dev/shm", "type": "bind", "source": "/e/shm", "options": ["bind"]}
+    found = plan(changed("mounts", [mine]), shm=Shm("infra", 64 << 20))
+    assert json.loads(found.spec_json)["mounts"] == [{**mine, "source": "/run/enclos/shm/infra"}]
+    assert not found.sources
+    assert found.shm == Shm("infra", 64 << 20)
+    assert [source.source for source in plan(changed("mounts", [mine])).sources] == ["/e/shm"]
 
 
 def test_a_strangers_namespace_cannot_be_joined() -> None:
