@@ -51,20 +51,25 @@ def make(
     asked = spec.linux.cgroups_path if spec.linux is not None else ""
     path = layout.relative(asked, container_id, systemd=manager is Manager.SYSTEMD)
     host = layout.detect()
-    others = group.processes(group.find(host, path))
+    found = group.find(host, path)
+    others = group.processes(found)
     if others:
         raise WrongState(
             f"container's cgroup is not empty: {len(others)} process(es) found in {path}",
             hint="give the container a linux.cgroupsPath of its own",
         )
     with ExitStack() as failed:
-        ledger.of_container(root.container(container_id)).record(release.CGROUP, path=path)
+        held = ledger.of_container(root.container(container_id))
+        entry = held.record(release.CGROUP, path=path)
         failed.callback(release.cgroup, {"path": path})
+        group.remove_if_empty(found)  # of a container that has stopped: its limits are not ours
         try:
             group.create(host, path)
         except HostUnfit as error:
             log.warning("no control group on the host", container=container_id, error=error)
             return ""
+        held.record(release.CGROUP, path=path, identity=group.identity(found))
+        held.clear(entry)
         undo.push(failed.pop_all())
     return path
 

@@ -51,12 +51,16 @@ def container(root: StateRoot, container_id: str) -> None:
 def cgroup(fields: Fields) -> None:
     """Kill what is left in a container's control group and remove it; raises `Unclean`.
 
-    Whoever made it made sure that it held no processes of others.
+    Whoever made it made sure that it held no processes of others. Another group that was made
+    at the same path since is another container's, and left alone.
     """
     host = layout.detect()
-    path = str(fields["path"])
+    path, known = str(fields["path"]), int(fields.get("identity", 0))
     found = group.find(host, path)
-    group.kill(found)
+    if known and group.identity(found) != known:
+        return
+    if known:
+        group.kill(found)
     group.remove(found)
     parent, _, _ = path.rpartition("/")
     if parent == layout.OWN_PARENT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -102,6 +103,22 @@ def test_a_group_in_use_is_refused_and_left_alone(root: StateRoot, name: str) ->
             assert child.poll() is None
     finally:
         group.remove(mine)
+
+
+def test_the_next_container_in_the_same_place_is_left_alone(root: StateRoot, name: str) -> None:
+    """The first has stopped and is deleted when the second runs."""
+    path = f"{name}-shared"
+    assert make(root, name, path) == path
+    second = f"{name}-second"
+    store.reserve(root, second)
+    assert make(root, second, path) == path
+    with process.running(["sleep", "60"]) as child:
+        group.place(found(path), child.pid)
+        release.container(root, name)
+        assert child.poll() is None
+        release.container(root, second)
+        assert child.wait(5) == -signal.SIGKILL
+    assert not any(place.exists() for place in found(path).directories.values())
 
 
 def test_disabled_means_none(root: StateRoot, name: str) -> None:

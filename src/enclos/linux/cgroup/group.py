@@ -96,6 +96,16 @@ def _make(layout: Layout, path: str) -> None:
             return
 
 
+def identity(group: Group) -> int:
+    """A number that another group made at the same path later does not have; 0 for none."""
+    for directory in _unique(group):
+        try:
+            return directory.stat().st_ino
+        except FileNotFoundError:
+            continue
+    return 0
+
+
 def open_entrance(group: Group) -> list[int]:
     """Descriptors by which a child can `enter` the group; the caller closes them.
 

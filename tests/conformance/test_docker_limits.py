@@ -1,0 +1,55 @@
+"""Limits as docker sets, shows and changes them; and what it says when memory ran out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.dockerd import IMAGE, Docker
+
+MIB = 1 << 20
+FILES = ("memory.max", "cpu.max", "pids.max")
+
+
+@pytest.fixture
+def box(docker: Docker) -> Iterator[str]:
+    made = docker.ok(
+        "run", "-d", "--network", "none", "--runtime", "enclos", "--memory", "64m",
+        "--cpus", "0.5", "--pids-limit", "60", "--cpuset-cpus", "0", IMAGE, "sleep", "10000",
+    )  # fmt: skip
+    yield made
+    docker.ok("rm", "-f", made)
+
+
+def test_limits_are_in_force_shown_and_changed(docker: Docker, box: str) -> None:
+    def inside() -> list[str]:
+        paths = [f"/sys/fs/cgroup/{name}" for name in FILES]
+        return docker.ok("exec", box, "cat", *paths).splitlines()
+
+    assert inside() == [str(64 * MIB), "50000 100000", "60"]
+    shown = json.loads(docker.ok("stats", "--no-stream", "--format", "{{json .}}", box))
+    used, _, limit = shown["MemUsage"].partition(" / ")
+    assert used.endswith("MiB")
+    assert float(used.removesuffix("MiB")) > 50  # the whole machine's
+    assert limit.endswith("MiB")
+    assert int(shown["PIDs"]) > 4
+    docker.ok(
+        "update", "--memory", "80m", "--memory-swap", "-1", "--cpus", "0.7", "--pids-limit", "70",
+        "--cpuset-cpus", "0-1", box,
+    )  # fmt: skip
+    assert inside() == [str(80 * MIB), "70000 100000", "70"]
+    docker.ok("update", "--memory", "70m", "--memory-swap", "-1", "--pids-limit", "-1", box)
+    assert inside() == [str(70 * MIB), "70000 100000", "max"]
+
+
+def test_docker_says_that_memory_ran_out(docker: Docker) -> None:
+    words = ("run", "--name", "hungry", "--network", "none", "--runtime", "enclos")
+    answer = docker(*words, "--memory", "24m", IMAGE, "sh", "-c", "exec tail /dev/zero")
+    try:
+        assert answer.code == 137, answer.err
+        state = json.loads(docker.inspect("hungry", "{{json .State}}"))
+        assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
+    finally:
+        docker.ok("rm", "-f", "hungry")
