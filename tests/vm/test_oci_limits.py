@@ -237,7 +237,7 @@ def test_the_machine_grows_for_a_limit_it_could_not_hold(box: Box) -> None:
         (("--cpu-rt-runtime", "5"), "the guest's cgroup v2 has no realtime limits"),
         (("--memory", "90M", "--memory-swap", "50M"), "memory+swap limit should be >= memory"),
         (("--blkio-weight", "5000"), "use 10 to 1000"),
-        (("--l3-cache-schema", "L3:0=f"), "--l3-cache-schema"),
+        (("--l3-cache-schema", "L3:0=f"), "linux.intelRdt: the container was created without"),
         ((), "nothing to change"),
     ],
 )

@@ -18,13 +18,18 @@ from enclos.sandbox import update
 _SIZE: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?\s*([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _NUMBER: Final = re.compile(r"-?\d{1,18}", re.ASCII)
-_RESCTRL: Final = ("l3-cache-schema", "mem-bw-schema")
 
 
 def run(call: Invocation) -> int:
     """See the table."""
     new = changes(call)
-    update.update(where.place(call), call.arguments[0], new)
+    update.update(
+        where.place(call),
+        call.arguments[0],
+        new,
+        l3_cache=call.flags.text("l3-cache-schema"),
+        bandwidth=call.flags.text("mem-bw-schema"),
+    )
     return 0
 
 
@@ -63,12 +68,6 @@ def _single(flags: Values) -> Resources:
     """The limits that single flags name; raises `InvalidRequest` naming the flag."""
     if not any(flags.texts(name) for name in _SINGLE):
         raise InvalidRequest("nothing to change", hint="see: enclos-oci update --help")
-    for name in _RESCTRL:
-        if flags.text(name):
-            raise InvalidRequest(
-                f"--{name}: the container was created without linux.intelRdt",
-                hint="create it with linux.intelRdt in config.json",
-            )
     weight = _number(flags, "blkio-weight")
     pids = _number(flags, "pids-limit")
     return Resources(
@@ -109,7 +108,8 @@ _SIGNED: Final = frozenset({"cpu-quota", "cpu-rt-runtime", "pids-limit", "cpu-id
 _SINGLE: Final = (
     "blkio-weight", "cpu-period", "cpu-quota", "cpu-share", "cpu-burst", "cpu-rt-period",
     "cpu-rt-runtime", "cpuset-cpus", "cpuset-mems", "memory", "memory-reservation",
-    "memory-swap", "kernel-memory", "kernel-memory-tcp", "pids-limit", "cpu-idle", *_RESCTRL,
+    "memory-swap", "kernel-memory", "kernel-memory-tcp", "pids-limit", "cpu-idle",
+    "l3-cache-schema", "mem-bw-schema",
 )  # fmt: skip
 
 

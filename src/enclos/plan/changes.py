@@ -45,6 +45,8 @@ def steps(guest: Resources) -> tuple[Resources, ...]:
     """The same, one after the other for a guest: an idle group takes no weight, so that it stops
     being idle first, and is not told one as long as it is idle."""
     cpu = guest.cpu
+    if guest == Resources():
+        return ()
     if cpu is None or cpu.idle is None:
         return (guest,)
     if cpu.idle:

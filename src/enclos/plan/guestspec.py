@@ -185,15 +185,13 @@ def _guest_linux(linux: Linux, parts: _Parts, container_id: str) -> Linux:
         resources=parts.limits.guest,
         devices=parts.devices.devices,
         cgroups_path=f"{CGROUP_PARENT}/{container_id}",
+        intel_rdt=None,
         readonly_paths=_readonly_paths(linux.readonly_paths, parts.mounts.mounts),
         mount_label="",
     )
 
 
 def _refuse_impossible(linux: Linux) -> None:
-    if linux.intel_rdt is not None:
-        hint = "remove linux.intelRdt; set the class of the whole VM from outside"
-        raise refusal("linux.intelRdt", "the VM cannot be put into a resctrl group", hint)
     if linux.net_devices:
         hint = "put the interface into the container's network namespace"
         raise refusal("linux.netDevices", "the guest cannot take over host interfaces", hint)

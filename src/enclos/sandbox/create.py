@@ -29,6 +29,7 @@ from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import (
+    cacheclass,
     client,
     disksources,
     hooks,
@@ -110,8 +111,10 @@ def create(place: Place, new: NewContainer) -> Created:
         undo.callback(records.remove_container, place.root, new.id)
         reach.keep_spec(place.root, new.id, dump_spec(new.spec))
         cgroup = _host_group(place, new, plan, undo)
+        cache = cacheclass.make(place.root, new.spec, new.id, undo=undo)
         connection = _sandbox(place, new, plan, cgroup=cgroup, undo=undo)
         made = _create_in(place, new, plan, connection=connection, cgroup=cgroup, undo=undo)
+        cacheclass.join(cache, connection)
         undo.pop_all()
     return made
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from enclos.errors import NotFound, Unclean
-from enclos.linux import pid, pidfd
+from enclos.linux import pid, pidfd, resctrl
 from enclos.linux.cgroup import group, layout
 from enclos.linux.pid import ProcessRef
 from enclos.network import taps
@@ -19,7 +19,8 @@ from enclos.state.ledger import Fields, Ledger, Release
 from enclos.state.store import StateRoot
 
 CGROUP: Final = "cgroup"
-"""Kind of a ledger entry."""
+RESCTRL: Final = "resctrl"
+"""Kinds of ledger entries."""
 
 
 def record_process(held: Ledger, name: str, number: int) -> None:
@@ -67,6 +68,10 @@ def cgroup(fields: Fields) -> None:
         group.remove_if_empty(group.find(host, parent))
 
 
+def _remove_class(fields: Fields) -> None:
+    resctrl.remove(str(fields["name"]))
+
+
 def _supervisor(root: StateRoot, sandbox_id: str) -> ProcessRef | None:
     """The supervisor; None if it died before it wrote its record, or that is damaged."""
     try:
@@ -83,5 +88,6 @@ RELEASES: Final[dict[str, Release]] = {
     "process": _end_noted,
     CGROUP: cgroup,
     taps.LEDGER_KIND: taps.release,
+    RESCTRL: _remove_class,
 }
 """How each kind of entry is undone."""

@@ -15,7 +15,7 @@ from enclos.oci.types import Spec
 from enclos.plan import changes, guestresources, machine
 from enclos.plan import hostgroup as bounds
 from enclos.plan.guestresources import HostLimits
-from enclos.sandbox import hostgroup, reach
+from enclos.sandbox import cacheclass, hostgroup, reach
 from enclos.sandbox.place import Place
 from enclos.state import records
 from enclos.state.store import StateRoot
@@ -23,12 +23,14 @@ from enclos.wire import control as c
 from enclos.wire import messages as m
 
 
-def update(place: Place, container_id: str, new: Resources) -> tuple[str, ...]:
+def update(
+    place: Place, container_id: str, new: Resources, *, l3_cache: str = "", bandwidth: str = ""
+) -> tuple[str, ...]:
     """Apply `new` on top of the limits in force; what is not as it was asked for, in words.
 
     The machine grows where a container could not reach its limit in it. Raises `WrongState` for
     a stopped container and `InvalidRequest` for limits that make no sense or cannot be had;
-    those in force stay then.
+    those in force stay then. `l3_cache` and `bandwidth` are lines of a resctrl schema.
     """
     record, connection = reach.living(place.root, container_id)
     spec = reach.kept_spec(place.root, container_id)
@@ -36,6 +38,8 @@ def update(place: Place, container_id: str, new: Resources) -> tuple[str, ...]:
     merged = changes.merge(old, new)
     rules_resources.check_resources(merged)
     divided = guestresources.divide(changes.told(merged, new))
+    if l3_cache or bandwidth:
+        spec = cacheclass.change(spec, container_id, l3_cache=l3_cache, bandwidth=bandwidth)
     size = machine_bytes(place, record.sandbox_id, {container_id: merged})
     space = bounds.room(place.settings, size if record.sandbox_id == container_id else 0)
     try:

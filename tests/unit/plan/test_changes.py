@@ -79,6 +79,7 @@ def test_devices_pages_and_files_are_merged_one_by_one() -> None:
 
 def test_an_idle_group_takes_no_weight() -> None:
     plain = Resources(cpu=Cpu(shares=5, quota=6))
+    assert changes.steps(Resources()) == ()
     assert changes.steps(plain) == (plain,)
     assert changes.steps(Resources(cpu=Cpu(shares=5, quota=6, idle=1))) == (
         Resources(cpu=Cpu(quota=6, idle=1)),

@@ -359,7 +359,6 @@ def test_local_directories_by_annotation() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "found"),
     [
-        ("linux.intelRdt", {"closID": "a"}, "linux.intelRdt"),
         ("linux.netDevices", {"eth0": {"name": "a"}}, "linux.netDevices"),
         ("linux.memoryPolicy", {"mode": "MPOL_BIND"}, "linux.memoryPolicy"),
         ("linux.resources.rdma", {"a": {"hcaHandles": 1}}, "RDMA"),
