@@ -314,6 +314,16 @@ def test_a_container_out_of_memory_is_told_by_the_host(
         assert seen()
 
 
+def test_the_machine_of_a_pod_grows_for_who_joins(box: Box, tmp_path: Path) -> None:
+    before = box.record("sandboxes")["memory_bytes"]
+    with created(
+        box.programs, tmp_path, f"third-{os.getpid()}", "true",
+        annotations={SANDBOX_ANNOTATIONS[0]: box.name},
+        linux__resources__memory={"limit": before},
+    ):  # fmt: skip
+        assert box.record("sandboxes")["memory_bytes"] > before
+
+
 def wait_stopped(box: Box) -> None:
     deadline = time.monotonic() + 60
     while json.loads(box.ok("state", box.name))["status"] != "stopped":

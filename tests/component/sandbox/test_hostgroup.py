@@ -121,6 +121,23 @@ def test_the_next_container_in_the_same_place_is_left_alone(root: StateRoot, nam
     assert not any(place.exists() for place in found(path).directories.values())
 
 
+def test_version_2_alone(root: StateRoot, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hybrid host's version 2 has no controllers: what they would do is said or refused."""
+    unified = layout.detect().unified
+    if unified is None:
+        pytest.skip("no version 2 is mounted here")
+    monkeypatch.setattr(layout, "detect", lambda: Layout(Mode.UNIFIED, unified, ()))
+    path = make(root, name)
+    with process.running(["sleep", "60"]) as child, hostgroup.entrance(path) as entrance:
+        assert len(entrance) == 1
+        os.write(entrance[0], str(child.pid).encode())
+        assert group.processes(found(path)) == [child.pid]
+        hostgroup.limit(path, HostLimits(memory_bytes=MIB, processes=5), ROOM)
+        release.container(root, name)
+        assert child.wait(5) == -signal.SIGKILL
+    assert not (unified / path).exists()
+
+
 def test_disabled_means_none(root: StateRoot, name: str) -> None:
     assert make(root, name, "/whatever", Manager.DISABLED) == ""
     hostgroup.limit("", HostLimits(memory_bytes=MIB), ROOM)
