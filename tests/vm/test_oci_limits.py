@@ -215,6 +215,25 @@ def test_update_by_an_object_and_without_limits(box: Box) -> None:
     assert box.guest("cpu.idle") == ["0"]
 
 
+def test_block_devices_are_throttled_while_it_runs(box: Box) -> None:
+    """They are the host's; whichever it has will do."""
+    found = sorted(place.read_text().strip() for place in Path("/sys/block").glob("*/dev"))
+    if not found:
+        pytest.skip("the host has no block device")
+    major, minor = map(int, found[0].split(":"))
+    device = {"major": major, "minor": minor, "rate": 7 * MIB}
+    wanted = {"blockIO": {"throttleReadBpsDevice": [device]}}
+    box.ok("update", "--resources=-", box.name, stdin=json.dumps(wanted).encode())
+    unified = layout.detect().mode is Mode.UNIFIED
+    place = ("io", "io.max") if unified else ("blkio", "blkio.throttle.read_bps_device")
+    assert str(7 * MIB) in box.host(*place)[0]
+    spec = json.loads(
+        (box.programs.state_root / "containers" / box.name / "config.json").read_text()
+    )
+    assert spec["linux"]["resources"]["blockIO"] == wanted["blockIO"]
+    assert spec["linux"]["resources"]["memory"]["swap"]
+
+
 def test_the_machine_grows_for_a_limit_it_could_not_hold(box: Box) -> None:
     before = box.record("sandboxes")["memory_bytes"]
     box.ok("update", "--memory", str(before), "--memory-swap", "-1", box.name)
