@@ -108,7 +108,7 @@ def _host_config(definition: Definition | None, spec: Spec | None) -> dict[str, 
     resources = spec.linux.resources if spec and spec.linux else None
     memory, cpu = resources and resources.memory, resources and resources.cpu
     quota, period = (cpu.quota or 0, cpu.period or 100_000) if cpu else (0, 100_000)
-    pids = resources and resources.pids
+    pids, io = resources and resources.pids, resources and resources.block_io
     return {
         "AutoRemove": definition.auto_remove if definition else False,
         "Binds": [
@@ -120,7 +120,11 @@ def _host_config(definition: Definition | None, spec: Spec | None) -> dict[str, 
         "CapDrop": list(definition.cap_drop) if definition else [],
         "CpuShares": (cpu.shares or 0) if cpu else 0,
         "CpusetCpus": cpu.cpus if cpu else "",
-        "Memory": (memory.limit or 0) if memory else 0,
+        "BlkioWeight": (io.weight or 0) if io else 0,
+        "CpuPeriod": (cpu.period or 0) if cpu else 0,
+        "CpuQuota": (cpu.quota or 0) if cpu else 0,
+        "CpusetMems": cpu.mems if cpu else "",
+        "Memory": max(0, memory.limit or 0) if memory else 0,
         "MemorySwap": (memory.swap or 0) if memory else 0,
         "NanoCpus": max(0, int(quota * 10**9 / period)),
         "NetworkMode": "none",

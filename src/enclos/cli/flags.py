@@ -24,6 +24,10 @@ STOP_TIMEOUT: Final = Flag(
 CPUS: Final = Flag("cpus", "how many CPUs it may use, such as 1.5; 0: no limit", meta="NUMBER")
 MEMORY: Final = Flag("memory", "memory limit, such as 512M", short="m", meta="SIZE")
 CPU_SHARES: Final = Flag("cpu-shares", "relative weight of CPU time", short="c", meta="NUMBER")
+BLKIO: Final = Flag("blkio-weight", "weight of its block I/O, 10 to 1000", meta="NUMBER")
+CPU_PERIOD: Final = Flag("cpu-period", "period of the CPU limit in microseconds", meta="NUMBER")
+CPU_QUOTA: Final = Flag("cpu-quota", "CPU time in a period in microseconds", meta="NUMBER")
+CPUSET_MEMS: Final = Flag("cpuset-mems", "memory nodes of the host it may use", meta="LIST")
 CPUSET: Final = Flag("cpuset-cpus", "CPUs of the host it may use, such as 0-1", meta="LIST")
 RESERVATION: Final = Flag(
     "memory-reservation", "memory that is left to it when memory is short", meta="SIZE"
@@ -52,9 +56,13 @@ CONTAINER: Final = (
     Flag("cap-add", "add a capability, or ALL", meta="NAME", many=True),
     Flag("cap-drop", "drop a capability, or ALL", meta="NAME", many=True),
     Flag("cidfile", "write the container's id to a new file", meta="FILE"),
+    BLKIO,
+    CPU_PERIOD,
+    CPU_QUOTA,
     CPU_SHARES,
     CPUS,
     CPUSET,
+    CPUSET_MEMS,
     Flag("domainname", "NIS domain of the machine", meta="NAME"),
     Flag("entrypoint", "program in place of the image's entry point", meta="PROGRAM"),
     ENV,

@@ -95,7 +95,10 @@ VERBS: Final = (
          subject=Subject.CONTAINER, flags=(f.FORMAT,)),
     Verb("update", "update", "change containers' limits", "CONTAINER…", 1, None,
          subject=Subject.CONTAINER,
-         flags=(f.CPU_SHARES, f.CPUS, f.CPUSET, f.MEMORY, f.RESERVATION, f.SWAP, f.PIDS)),
+         flags=(f.BLKIO, f.CPU_PERIOD, f.CPU_QUOTA, f.CPU_SHARES, f.CPUS, f.CPUSET,
+                f.CPUSET_MEMS, f.MEMORY, f.RESERVATION, f.SWAP, f.PIDS),
+         about="At once where they run, and for every start to come. What is not named stays as "
+               "it is. A machine grows for a new memory limit; it does not shrink."),
     Verb("events", "events", "tell what happens to containers, as it happens",
          flags=(f.FILTER, f.FORMAT,
                 Flag("since", "begin with what the records tell of since then", meta="TIME"),

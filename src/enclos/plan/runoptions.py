@@ -55,7 +55,11 @@ class RunOptions:
     memory_reservation: str = ""
     cpus: str = ""
     cpu_shares: str = ""
+    cpu_period: str = ""
+    cpu_quota: str = ""
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    blkio_weight: str = ""
     pids_limit: str = ""
     oom_score_adj: str = ""
     ulimits: tuple[str, ...] = ()

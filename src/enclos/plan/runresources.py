@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from enclos.oci.names import RLIMITS
-from enclos.oci.resources import Cpu, DeviceRule, Memory, Pids, Resources
+from enclos.oci.resources import BlockIo, Cpu, DeviceRule, Memory, Pids, Resources
 from enclos.oci.types import Rlimit
 from enclos.plan.flagtext import UNLIMITED, bad, decimal, integer, size
 from enclos.plan.machine import check_docker_minimum
@@ -14,6 +14,8 @@ from enclos.plan.runoptions import RunOptions
 
 _PERIOD_US: Final = 100_000
 _CPUSET: Final = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", re.ASCII)
+_LEAST_WEIGHT: Final = 10
+_GREATEST_WEIGHT: Final = 1000
 _LEAST_CPUS: Final = 0.01
 _MOST_CPUS: Final = 1_000_000.0
 DEFAULT_NOFILE: Final = Rlimit("RLIMIT_NOFILE", hard=524_288, soft=1_024)
@@ -39,6 +41,7 @@ def resources(options: RunOptions) -> Resources:
         memory=_memory(options),
         cpu=_cpu(options),
         pids=_pids(options),
+        block_io=_block_io(options),
     )
 
 
@@ -83,22 +86,36 @@ def _cpu(options: RunOptions) -> Cpu | None:
         raise bad("cpus", options.cpus, f"it is not {_LEAST_CPUS} or more, nor 0 for no limit")
     if shares < 0:
         raise bad("cpu-shares", options.cpu_shares, "it is negative")
-    if options.cpuset_cpus:
-        _check_cpuset(options.cpuset_cpus)
-    if not (count or shares or options.cpuset_cpus):
-        return None
-    quota = round(count * _PERIOD_US) if count else None
-    return Cpu(
+    for flag, text in (("cpuset-cpus", options.cpuset_cpus), ("cpuset-mems", options.cpuset_mems)):
+        if text and not _CPUSET.fullmatch(text):
+            raise bad(flag, text, "it is no list of numbers", hint="write 0-3 or 0,2")
+    quota, period = _bandwidth(options, count)
+    found = Cpu(
         shares=shares or None,
         quota=quota,
-        period=_PERIOD_US if quota else None,
+        period=period,
         cpus=options.cpuset_cpus,
+        mems=options.cpuset_mems,
     )
+    return found if found != Cpu() else None
 
 
-def _check_cpuset(text: str) -> None:
-    if not _CPUSET.fullmatch(text):
-        raise bad("cpuset-cpus", text, "it is no list of CPUs", hint="write 0-3 or 0,2")
+def _bandwidth(options: RunOptions, count: float) -> tuple[int | None, int | None]:
+    """Quota and period: from a number of CPUs, or as given."""
+    quota = integer("cpu-quota", options.cpu_quota or "0")
+    period = integer("cpu-period", options.cpu_period or "0")
+    if count and (quota or period):
+        raise bad("cpus", options.cpus, "it excludes --cpu-quota and --cpu-period")
+    if count:
+        return round(count * _PERIOD_US), _PERIOD_US
+    return quota or None, period or None
+
+
+def _block_io(options: RunOptions) -> BlockIo | None:
+    weight = integer("blkio-weight", options.blkio_weight or "0")
+    if weight and not _LEAST_WEIGHT <= weight <= _GREATEST_WEIGHT:
+        raise bad("blkio-weight", options.blkio_weight, "it is not between 10 and 1000")
+    return BlockIo(weight=weight) if weight else None
 
 
 def _pids(options: RunOptions) -> Pids | None:

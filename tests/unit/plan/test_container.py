@@ -9,6 +9,7 @@ import pytest
 from enclos.errors import InvalidRequest, NotFound
 from enclos.oci.load import dump_spec, load_spec
 from enclos.oci.names import CAPABILITIES
+from enclos.oci.resources import BlockIo, Cpu
 from enclos.oci.types import Process, Rlimit, Spec
 from enclos.plan.capabilities import DEFAULT
 from enclos.plan.container import ContainerPlan, container_spec
@@ -196,6 +197,15 @@ def test_limits() -> None:
     assert spec.process.oom_score_adj == -500
 
 
+def test_limits_as_the_kernel_has_them() -> None:
+    spec = plan(cpu_quota="20000", cpu_period="40000", cpuset_mems="0", blkio_weight="300").spec
+    assert spec.linux is not None
+    found = spec.linux.resources
+    assert found is not None
+    assert found.cpu == Cpu(quota=20_000, period=40_000, mems="0")
+    assert found.block_io == BlockIo(weight=300)
+
+
 @pytest.mark.parametrize("flags", [{"cpus": "0"}, {"memory": "0"}, {"memory": "-1"},
                                    {"pids_limit": "-1"}, {"memory_swap": "-1"}])  # fmt: skip
 def test_what_means_no_limit(flags: Any) -> None:
@@ -222,6 +232,9 @@ def test_what_means_no_limit(flags: Any) -> None:
         ({"cpus": "nan"}, "--cpus"),
         ({"cpu_shares": "-1"}, "--cpu-shares"),
         ({"cpuset_cpus": "0-"}, "--cpuset-cpus"),
+        ({"cpuset_mems": "x"}, "--cpuset-mems"),
+        ({"blkio_weight": "5"}, "--blkio-weight"),
+        ({"cpus": "1", "cpu_quota": "5000"}, "--cpus"),
         ({"cpuset_cpus": "0-99999999999"}, "--cpuset-cpus"),
         ({"pids_limit": "many"}, "--pids-limit"),
         ({"shm_size": "-1"}, "--shm-size"),

@@ -19,8 +19,8 @@ from enclos.plan.runoptions import RunOptions
 from enclos.sandbox import update
 
 _FLAGS: Final = (
-    "cpus", "cpu-shares", "cpuset-cpus", "memory", "memory-reservation", "memory-swap",
-    "pids-limit",
+    "blkio-weight", "cpu-period", "cpu-quota", "cpu-shares", "cpus", "cpuset-cpus",
+    "cpuset-mems", "memory", "memory-reservation", "memory-swap", "pids-limit",
 )  # fmt: skip
 
 
@@ -40,7 +40,11 @@ def _asked(asked: Parsed) -> Resources:
     options = RunOptions(
         cpus=asked.text("cpus"),
         cpu_shares=asked.text("cpu-shares"),
+        cpu_period=asked.text("cpu-period"),
+        cpu_quota=asked.text("cpu-quota"),
         cpuset_cpus=asked.text("cpuset-cpus"),
+        cpuset_mems=asked.text("cpuset-mems"),
+        blkio_weight=asked.text("blkio-weight"),
         memory=asked.text("memory"),
         memory_reservation=asked.text("memory-reservation"),
         memory_swap=asked.text("memory-swap"),
@@ -54,7 +58,7 @@ def _asked(asked: Parsed) -> Resources:
         memory = replace(memory or Memory(), limit=-1)
     if asked.given("pids-limit") and pids is None:
         pids = Pids(-1)
-    return Resources(cpu=cpu, memory=memory, pids=pids)
+    return Resources(cpu=cpu, memory=memory, pids=pids, block_io=found.block_io)
 
 
 def _update(home: Home, container: Container, new: Resources) -> None:
