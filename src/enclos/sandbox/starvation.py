@@ -17,12 +17,17 @@ from enclos.wire import messages as m
 
 
 def note(sandbox: Sandbox, event: m.OutOfMemory) -> None:
-    """The agent says that the guest's kernel has killed something in a container."""
-    log.warning("out of memory in the guest", container=event.id)
+    """The agent says that the guest's kernel has killed something in a container.
+
+    Logged once a container: how often it is said is up to the guest.
+    """
     container = sandbox.containers.get(event.id)
-    if container is not None:
-        container.memory_kills += 1
-        container.tell()
+    if container is None:
+        return
+    if not container.out_of_memory:
+        log.warning("out of memory in the guest", container=event.id)
+    container.memory_kills += 1
+    container.tell()
 
 
 def mirror(container: Container) -> None:
