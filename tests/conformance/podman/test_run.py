@@ -48,7 +48,8 @@ ROWS: Final = (
     Row("no-new-privileges", ("--security-opt=no-new-privileges",), "grep NoNew /proc/self/status"),
     Row("seccomp unconfined", ("--security-opt=seccomp=unconfined",),
         "grep Seccomp: /proc/self/status", "Seccomp:\t0"),
-    Row("ulimit", ("--ulimit=nofile=1000:2000",), "ulimit -Sn; ulimit -Hn", "1000\n2000"),
+    Row("ulimit", ("--ulimit=nofile=1000:2000", "--ulimit=nproc=999:999"),
+        "ulimit -Sn; ulimit -Hn; ulimit -u", "1000\n2000\n999"),
     Row("sysctl", ("--sysctl=net.ipv4.ip_forward=1", "--sysctl=kernel.shmmni=1234"),
         "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni", "1\n1234"),
     Row("device", ("--device=/dev/fuse",),
@@ -65,7 +66,7 @@ ROWS: Final = (
     Row("entrypoint", ("--entrypoint=/bin/echo",), "unused", "-c unused"),
     Row("env-file of the engine", ("--env=container=x",), "ls /run/.containerenv; echo $container"),
     Row("timezone", ("--tz=UTC",), "date +%Z", "UTC"),
-    Row("loopback", (), "(echo hi | nc -l -p 77 &); sleep 1; nc 127.0.0.1 77 </dev/null", "hi"),
+    Row("loopback", (), "(echo hi | nc -l -p 7777 &); sleep 1; nc 127.0.0.1 7777 </dev/null", "hi"),
 )  # fmt: skip
 
 
