@@ -51,6 +51,7 @@ class Podman:
             **kept,
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "CONTAINERS_CONF": os.fspath(self.directory / "containers.conf"),
+            "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
             "TMPDIR": os.fspath(self.directory),
         }
 

@@ -43,7 +43,8 @@ def test_five_containers_are_one_machine(podman: Podman, pod: str) -> None:
         for name in ("one", "two", "three", "four")
     }
     assert len(boots) == 1
-    found: dict[str, Any] = json.loads(podman.ok("pod", "inspect", pod))
+    said: Any = json.loads(podman.ok("pod", "inspect", pod))
+    found = said[0] if isinstance(said, list) else said  # a list since podman 5
     assert [one["State"] for one in found["Containers"]] == ["running"] * 5
 
 
