@@ -33,7 +33,7 @@ spec:
   containers:
   - name: writer
     image: {IMAGE}
-    command: ["sh", "-c", "(cat /one || cat /one/greeting) >/out/copy; echo written; exec sleep 10000"]
+    command: ["sh", "-c", "cat /one /one/greeting >/out/copy; echo written; exec sleep 10000"]
     env:
     - name: GREETING
       valueFrom:
