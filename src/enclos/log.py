@@ -11,6 +11,10 @@ import sys
 import time
 from enum import IntEnum
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Level(IntEnum):
     """Severity; names are logrus', which engines read in runc's log file."""
@@ -23,12 +27,23 @@ class Level(IntEnum):
 
 _threshold = Level.WARNING
 _fd = 2
+_entry: Callable[[str, str], str] | None = None
 
 
-def configure(*, level: Level, fd: int = 2) -> None:
-    """Write lines of at least `level` to `fd` from now on."""
-    global _threshold, _fd
-    _threshold, _fd = level, fd
+def configure(*, level: Level, fd: int = 2, entry: Callable[[str, str], str] | None = None) -> None:
+    """Write lines of at least `level` to `fd` from now on.
+
+    `entry` makes a line of the level's name and the message with its fields, for a file that
+    others read as well.
+    """
+    global _threshold, _fd, _entry
+    _threshold, _fd, _entry = level, fd, entry
+
+
+def divert() -> None:
+    """Write to stderr in our own form, warnings at least: for a child that closes what it has
+    inherited, where the number of the log's descriptor will soon be another file's."""
+    configure(level=min(_threshold, Level.WARNING))
 
 
 def enabled(level: Level) -> bool:
@@ -40,13 +55,17 @@ def write(level: Level, message: str, **fields: object) -> None:
     """Write one line; fields follow the message as `key=value`."""
     if level < _threshold:
         return
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     tail = "".join(f" {key}={value}" for key, value in fields.items())
-    line = f"{stamp}Z {level.name.lower()} [{os.getpid()}] {message}{tail}\n"
+    line = (_entry or _own)(level.name.lower(), f"{message}{tail}")
     try:
         os.write(_fd, line.encode("utf-8", "replace"))
     except OSError:
         sys.exc_info()  # a log that cannot be written must not break what it reports on
+
+
+def _own(level: str, message: str) -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    return f"{stamp}Z {level} [{os.getpid()}] {message}\n"
 
 
 def debug(message: str, **fields: object) -> None:

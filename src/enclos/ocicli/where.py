@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from enclos.config import load
+from enclos.errors import InvalidRequest
 from enclos.ocicli.parse import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enclos.config.settings import Settings
     from enclos.sandbox.hostgroup import Manager
     from enclos.sandbox.place import Place
     from enclos.state.store import StateRoot
@@ -28,16 +32,10 @@ def root(call: Invocation) -> StateRoot:
 
 def place(call: Invocation) -> Place:
     """The state root with settings and host facts, for verbs that make something."""
-    from enclos import log
     from enclos.sandbox.place import open_place
 
     settings = load.settings()
-    level = "debug" if call.globals.on("debug") else settings.log_level.value
-    log_file = call.globals.text("log")
-    if log_file:
-        log.configure(level=log.Level[level.upper()], fd=_log_descriptor(log_file))
-    else:
-        log.configure(level=log.Level.ERROR)
+    _log(call, settings)
     return open_place(settings, root=root(call).path)
 
 
@@ -50,9 +48,28 @@ def manager(call: Invocation) -> Manager:
     return Manager(call.globals.text("cgroup-manager", "cgroupfs"))
 
 
-def _log_descriptor(path: str) -> int:
-    """The log file takes runc's lines as well; ours would break a JSON reader, so they go
-    nowhere unless the file is only for us."""
-    import os
+def _log(call: Invocation, settings: Settings) -> None:
+    """Log to --log, in the form that engines read there; without it only errors, to stderr.
 
-    return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC) if path else 2
+    Raises `InvalidRequest` for a file that cannot be written.
+    """
+    from enclos import log
+    from enclos.ocicli import report
+
+    path = call.globals.text("log")
+    if not path:
+        log.configure(level=log.Level.ERROR)
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise InvalidRequest(
+            f"cannot open the log {path}: error {error.errno}", hint="give --log another file"
+        ) from error
+    form = call.globals.text("log-format", "text")
+    wanted = min(log.Level.INFO, log.Level[settings.log_level.value.upper()])
+    log.configure(
+        level=log.Level.DEBUG if call.globals.on("debug") else wanted,
+        fd=descriptor,
+        entry=lambda level, message: report.entry_of(level, message, log_format=form),
+    )

@@ -84,6 +84,7 @@ def _detach(plan: BootPlan, keep: int) -> None:
     for number, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, number)
     forking.close_fds_except({0, 1, 2, keep})
+    log.divert()
     forking.set_process_name("enclos-super")
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
