@@ -128,8 +128,9 @@ FAILURES: Final = (
 def test_failures_are_told_as_with_runc(podman: Podman, runc: Podman, failure: Failure) -> None:
     wanted, found = runc.box(*failure.words), podman.box(*failure.words)
     assert (wanted.code, found.code) == (failure.code, failure.code), (wanted.err, found.err)
-    assert failure.said in wanted.err.lower() + wanted.err
-    assert failure.said in found.err.lower() + found.err
+    newer_runcs = "is a directory"
+    assert any(words in wanted.err for words in (failure.said, newer_runcs)), wanted.err
+    assert failure.said in found.err
     assert "Traceback" not in found.err
 
 
