@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,7 +161,35 @@ def test_both_names_are_registered(podman: Podman) -> None:
     assert "enclos-oci version" in runtime["version"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What an exec could leave behind, on the host and in the guest."""
+
+    descriptors: int
+    memory_kib: int
+    host_processes: int
+    guest_processes: int
+
+
+def _held(podman: Podman, name: str) -> _Held:
+    record = podman.state_root / "sandboxes" / podman.inspected(name)["Id"] / "record.json"
+    supervisor = Path("/proc") / str(json.loads(record.read_text())["supervisor_pid"])
+    status = (supervisor / "status").read_text()
+    return _Held(
+        descriptors=len(list((supervisor / "fd").iterdir())),
+        memory_kib=int(status.partition("VmRSS:")[2].split()[0]),
+        host_processes=len(podman.ok("top", name, "hpid").splitlines()),
+        guest_processes=len(podman.ok("exec", name, "ps").splitlines()),
+    )
+
+
 @pytest.mark.nightly
-def test_two_hundred_execs(podman: Podman, box: str) -> None:
+def test_two_hundred_execs_leave_nothing(podman: Podman, box: str) -> None:
+    for number in range(10):
+        podman.ok("exec", box, "echo", str(number))
+    before = _held(podman, box)
     for number in range(200):
         assert podman.ok("exec", box, "echo", str(number)) == str(number)
+    after = _held(podman, box)
+    assert after.memory_kib - before.memory_kib < 4096
+    assert replace(after, memory_kib=0) == replace(before, memory_kib=0)
