@@ -27,6 +27,8 @@ _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 
+# The second procfs stays bare: in a user namespace the kernel lets only those mount one who
+# see all of another, and the boot id's file is bound into the first.
 _MOUNTS: Final = (
     ("proc", "/proc", "proc", _STRICT, ""),
     ("sysfs", "/sys", "sysfs", _STRICT, ""),
@@ -36,6 +38,7 @@ _MOUNTS: Final = (
     ("shm", "/dev/shm", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=1777"),
     ("mqueue", "/dev/mqueue", "mqueue", _STRICT, ""),
     ("run", "/run", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755"),
+    ("proc", "/run/proc", "proc", _STRICT, ""),
     ("tmp", "/tmp", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=1777"),
     ("cgroup2", CGROUPS, "cgroup2", _STRICT, "nsdelegate,memory_recursiveprot"),
 )  # fmt: skip

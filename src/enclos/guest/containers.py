@@ -6,7 +6,17 @@ import os
 from typing import Any
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import complaints, crun, disks, netns, nodes, oom, processes, sharedmemory
+from enclos.guest import (
+    complaints,
+    crun,
+    disks,
+    netns,
+    nodes,
+    oom,
+    processes,
+    propagation,
+    sharedmemory,
+)
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
@@ -37,7 +47,7 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
-        await _create(agent, made, spec=spec, program=program)
+        await _create(agent, made, spec=spec, document=document, program=program)
         processes.open_to_others(made)
         if request.own_network:
             netns.adopt(agent.networks, request.network, made.init.pid)
@@ -109,16 +119,26 @@ async def update(agent: Agent, request: Update) -> Nothing:
     return Nothing()
 
 
-async def _create(agent: Agent, made: Container, *, spec: str, program: Program) -> None:
+async def _create(
+    agent: Agent, made: Container, *, spec: str, document: Any, program: Program
+) -> None:
     bundle = _bundle(made.id)
     os.makedirs(bundle, mode=0o700)
     with open(f"{bundle}/config.json", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(spec)
     pid_file = f"{bundle}/init.pid"
     arguments = ["create", "--bundle", bundle, "--pid-file", pid_file]
+
+    async def settle(pid: int) -> None:
+        try:
+            await propagation.apply(agent, pid, propagation.wanted(document))
+        except GuestFailed:
+            await crun.run(agent.reaper, ["delete", "--force", made.id])
+            raise
+
     await processes.born(
         agent, made.init, [*arguments, *made.init.io.arguments, made.id],
-        pid_file=pid_file, program=program,
+        pid_file=pid_file, program=program, settle=settle,
     )  # fmt: skip
 
 
@@ -135,6 +155,6 @@ def _remove(bundle: str) -> None:
 
 
 def _program(document: Any) -> Program:
-    if not isinstance(document, dict) or "process" not in document:
+    if "process" not in (document if isinstance(document, dict) else {}):
         raise InvalidRequest("the spec has no process")
     return complaints.program_of(document["process"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
@@ -66,10 +67,12 @@ async def _enter(
 async def born(
     agent: Agent, process: Process, arguments: list[str], *,
     pid_file: str, program: Program, inside: int = 0,
+    settle: Callable[[int], Awaitable[None]] | None = None,
 ) -> None:  # fmt: skip
     """Run crun to make `process`, and watch its life from then on.
 
-    `inside` is a process of the container, if it has one already.
+    `inside` is a process of the container, if it has one already; `settle` does what is left
+    to do about the new one.
     """
     agent.reaper.birth()
     try:
@@ -78,6 +81,8 @@ async def born(
             raise complaints.translate(outcome.complaint, program, pid=inside)
         await process.io.connect()
         process.pid = _read_pid(pid_file)
+        if settle is not None:
+            await settle(process.pid)
     except BaseException:
         process.io.finish()
         agent.reaper.born()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from itertools import islice
 from typing import Final
 
@@ -14,6 +15,7 @@ from enclos.wire.messages import Process, Processes, Target
 _MAX_ROWS: Final = 4096
 _MAX_COMMAND_BYTES: Final = 4096
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
+_TICKS_PER_SECOND: Final = 100
 _PTS_MAJORS: Final = range(136, 144)
 
 
@@ -21,7 +23,8 @@ async def processes(agent: Agent, request: Target) -> Processes:
     """One row for each process of the container."""
     owner = container(agent.containers, request.id)
     found = (row(pid) for pid in islice(cgroups.pids(owner.cgroup), _MAX_ROWS))
-    return Processes(tuple(one for one in found if one is not None))
+    rows = tuple(one for one in found if one is not None)
+    return Processes(rows, int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND))
 
 
 def row(pid: int) -> Process | None:

@@ -6,8 +6,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 from enclos.linux import libc
@@ -118,6 +118,17 @@ def null_stdio() -> None:
 def set_process_name(name: str) -> None:
     """Name this thread as `ps -o comm` shows it (the first 15 bytes)."""
     libc.prctl(libc.PR_SET_NAME, name.encode("utf-8", "surrogateescape")[:15])
+
+
+def show_as(arguments: Sequence[str]) -> None:
+    """Look like a process that was started with `arguments`: its name and its command line.
+
+    A kernel that does not let us change the command line leaves ours.
+    """
+    set_process_name(os.path.basename(arguments[0]))
+    words = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in arguments)
+    with suppress(OSError):
+        libc.set_arguments(words)
 
 
 def become_subreaper() -> None:

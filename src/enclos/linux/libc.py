@@ -185,6 +185,35 @@ def prctl(option: int, value: int | bytes | bytearray = 0, *more: int) -> int:
     return call("prctl", option, value, *rest)
 
 
+def set_arguments(words: bytes) -> None:
+    """Show `words`, each closed by a zero, in /proc/self/cmdline, and an empty environment.
+
+    prctl(2) with PR_SET_MM_MAP (Linux 3.18), which needs no capability. `EINVAL` from a kernel
+    built without CONFIG_CHECKPOINT_RESTORE.
+    """
+    import ctypes
+
+    memory = ctypes.create_string_buffer(words, len(words))
+    start = ctypes.addressof(memory)
+    end = start + len(words)
+    with open("/proc/self/stat", "rb") as file:
+        fields = [b"", b"", b"", *file.read().rpartition(b")")[2].split()]  # as proc(5) counts
+    code, data = fields[26:28], fields[45:47]
+    top = _library()["sbrk"]
+    top.restype = ctypes.c_void_p
+    layout = [*map(int, (*code, *data, fields[47])), top(0), int(fields[28]), start, end, end, end]
+    values = bytearray()
+    for word in (*layout, 0):  # 0: leave the auxiliary vector as it is
+        values += word.to_bytes(8, sys.byteorder)
+    values += (0).to_bytes(4, sys.byteorder) + (0xFFFFFFFF).to_bytes(4, sys.byteorder)
+    call("prctl", PR_SET_MM, PR_SET_MM_MAP, values, len(values), 0)
+    _shown[:] = [memory]
+
+
+_shown: Final[list[object]] = []
+"""The kernel reads the arguments where they lie: they must stay there."""
+
+
 def capset(*, effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) on this thread, each argument a bit mask (`capabilities` has the names)."""
     header = bytearray(_CAPABILITY_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4))

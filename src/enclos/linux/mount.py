@@ -73,6 +73,15 @@ def set_attributes(mount: int, add: int, *, clear: int = 0, recursive: bool = Fa
     mountapi.mount_setattr(mount, add=add, clear=clear, recursive=recursive)
 
 
+def map_owners(mount: int, users: int, *, recursive: bool = False) -> None:
+    """Show owners by the mappings of the user namespace `users` (Linux 5.12).
+
+    Once only, before the mount is attached. `OSError` (`EINVAL`) for a file system that cannot.
+    """
+    add = mountapi.MOUNT_ATTR_IDMAP
+    mountapi.mount_setattr(mount, add=add, users=users, recursive=recursive)
+
+
 def make_private(target: Path | str, *, recursive: bool = True) -> None:
     """Neither send nor receive mounts at `target`, which must be a mount point."""
     _propagate(target, libc.MS_PRIVATE, recursive=recursive)

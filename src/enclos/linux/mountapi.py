@@ -31,6 +31,7 @@ MOUNT_ATTR_NOATIME: Final = 0x10
 MOUNT_ATTR_STRICTATIME: Final = 0x20
 MOUNT_ATTR_ATIME_MASK: Final = 0x70
 MOUNT_ATTR_NODIRATIME: Final = 0x80
+MOUNT_ATTR_IDMAP: Final = 0x100000
 MOUNT_ATTR_NOSYMFOLLOW: Final = 0x200000
 
 _FSCONFIG_SET_FLAG: Final = 0
@@ -58,11 +59,12 @@ def move_mount(mount: int, target: str, *, directory: int = AT_FDCWD) -> None:
 
 
 def mount_setattr(mount: int, *, add: int = 0, clear: int = 0, propagation: int = 0,
-                  recursive: bool = False) -> None:  # fmt: skip
+                  users: int = 0, recursive: bool = False) -> None:  # fmt: skip
     """mount_setattr(2), since 5.12: MOUNT_ATTR_… bits of the mount behind a descriptor, and
-    those below it if `recursive`; all or none are changed."""
+    those below it if `recursive`; all or none are changed. `users` is the user namespace of
+    MOUNT_ATTR_IDMAP."""
     attributes = bytearray()
-    for word in (add, clear, propagation, 0):
+    for word in (add, clear, propagation, users):
         attributes += word.to_bytes(8, sys.byteorder)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     libc.syscall("mount_setattr", 442, mount, b"", flags, attributes, len(attributes))

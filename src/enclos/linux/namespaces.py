@@ -5,11 +5,12 @@ The names of kinds are the runtime specification's.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from enclos.linux import libc
 
@@ -138,6 +139,48 @@ def _fork_after(choose: Callable[[], None]) -> int:
     finally:
         os.close(own)
     return pid
+
+
+@contextmanager
+def user_namespace(uids: Sequence[str], gids: Sequence[str]) -> Iterator[int]:
+    """A descriptor of a new user namespace with these lines of uid_map and gid_map, nobody in it.
+
+    Raises `OSError` (`EINVAL` for mappings that overlap, `EPERM` without privileges).
+    """
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    ready, gate = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        _hold_user_namespace(theirs, ready, gate)
+    for number in (theirs, ready):
+        os.close(number)
+    descriptor = -1
+    try:
+        if not os.read(ours, 1):
+            raise libc.error_of(errno.EPERM, "unshare(CLONE_NEWUSER)")
+        for name, lines in (("uid_map", uids), ("gid_map", gids)):
+            with open(f"/proc/{child}/{name}", "w", encoding="ascii", buffering=1 << 16) as file:
+                file.write("".join(f"{line}\n" for line in lines))
+        descriptor = open_namespace(path_of("user", child))
+        yield descriptor
+    finally:
+        for number in (ours, gate, descriptor):
+            if number >= 0:
+                os.close(number)
+        os.waitpid(child, 0)
+
+
+def _hold_user_namespace(told: int, ready: int, gate: int) -> NoReturn:
+    """Be in a new user namespace until nobody holds the other end of `ready` any more."""
+    status = 1
+    try:
+        os.close(gate)
+        libc.unshare(libc.CLONE_NEWUSER)
+        os.write(told, b"+")
+        os.read(ready, 1)
+        status = 0
+    finally:
+        os._exit(status)
 
 
 def enter_root(new_root: Path) -> None:

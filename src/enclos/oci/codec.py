@@ -81,7 +81,7 @@ def encode(value: object) -> Any:
 
 def _members(value: Extensible) -> JsonObject:
     out: JsonObject = {}
-    for attribute, (name, _) in _schema(type(value)).items():
+    for attribute, (name, _) in schema(type(value)).items():
         item = getattr(value, attribute)
         if item is not None and item != () and item != {} and item != "":
             out[name] = encode(item)
@@ -95,7 +95,7 @@ class _Mismatch(Exception):
         self.found: Final = found
 
 
-def _schema(kind: type[Extensible]) -> dict[str, tuple[str, Any]]:
+def schema(kind: type[Extensible]) -> dict[str, tuple[str, Any]]:
     """Attribute to JSON name and type; `extra` is no member."""
     if kind not in _schemas:
         hints = typing.get_type_hints(kind, include_extras=True)
@@ -167,7 +167,7 @@ def _object_of(kind: type[Extensible], raw: Any, where: str) -> Extensible:
     given = {name: item for name, item in _object(raw, where).items() if item is not None}
     prefix = f"{where}." if where else ""
     values: JsonObject = {}
-    for attribute, (name, hint) in _schema(kind).items():
+    for attribute, (name, hint) in schema(kind).items():
         if name in given:
             values[attribute] = _typed(hint, given.pop(name), f"{prefix}{name}")
     if given:

@@ -22,9 +22,9 @@ MOUNT_OPTIONS: Final = (
     "rdiratime rdirsync relatime remount rexec rmand rnoatime rnodev rnodiratime rnoexec rnomand "
     "rnorelatime rnostrictatime rnosuid ro rprivate rrelatime rro rrw rshared rslave "
     "rstrictatime rsuid rsync runbindable rw shared slave strictatime suid sync tmpcopyup "
-    "unbindable"
+    "unbindable idmap ridmap"
 ).split()
-"""crun's, without `idmap`: the share with the guest cannot map owners."""
+"""crun's; `idmap` and `ridmap` are done on the host."""
 
 SECCOMP_ARCHITECTURES: Final = (
     "SCMP_ARCH_AARCH64 SCMP_ARCH_ARM SCMP_ARCH_MIPS SCMP_ARCH_MIPS64 SCMP_ARCH_MIPS64N32 "
@@ -64,7 +64,7 @@ def document() -> dict[str, Any]:
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},
             "intelRdt": {"enabled": True},
-            "mountExtensions": {"idmap": {"enabled": False}},
+            "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": False},
         },
         "annotations": {},

@@ -7,7 +7,15 @@ from typing import Final
 from enclos.errors import InvalidRequest
 from enclos.oci.complaint import check_known, duplicates, refusal
 from enclos.oci.names import CAPABILITIES, IO_CLASSES, RLIMITS, SCHEDULER_FLAGS, SCHEDULERS
-from enclos.oci.types import Capabilities, IoPriority, Process, Rlimit, Scheduler
+from enclos.oci.rules_resources import is_cpu_list
+from enclos.oci.types import (
+    Capabilities,
+    CpuAffinity,
+    IoPriority,
+    Process,
+    Rlimit,
+    Scheduler,
+)
 
 _ONE_STRING_BYTES: Final = 32 * 4096
 """MAX_ARG_STRLEN, the closing NUL included."""
@@ -40,6 +48,8 @@ def check_process(process: Process, *, where: str = "process") -> None:
         _check_scheduler(f"{where}.scheduler", process.scheduler)
     if process.io_priority is not None:
         _check_io_priority(f"{where}.ioPriority", process.io_priority)
+    if process.exec_cpu_affinity is not None:
+        _check_affinity(f"{where}.execCPUAffinity", process.exec_cpu_affinity)
 
 
 def _check_cwd(where: str, cwd: str) -> None:
@@ -112,6 +122,12 @@ def _check_scheduler(where: str, scheduler: Scheduler) -> None:
     if any(times) and scheduler.policy != "SCHED_DEADLINE":
         wrong = f"{scheduler.policy} takes no runtime, deadline or period"
         raise refusal(where, wrong, "use SCHED_DEADLINE, or remove them")
+
+
+def _check_affinity(where: str, affinity: CpuAffinity) -> None:
+    for member, text in (("initial", affinity.initial), ("final", affinity.final)):
+        if text and not is_cpu_list(text):
+            raise refusal(f"{where}.{member}", f"{text[:80]!r} is no list", "write it as 0-3,7")
 
 
 def _check_io_priority(where: str, priority: IoPriority) -> None:

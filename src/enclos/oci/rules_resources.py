@@ -89,7 +89,7 @@ def _check_unset(member: str, where: str, value: int) -> None:
 
 def _check_cpu(where: str, cpu: Cpu) -> None:
     for member, text in (("cpus", cpu.cpus), ("mems", cpu.mems)):
-        if text and not _is_cpu_list(text):
+        if text and not is_cpu_list(text):
             raise refusal(f"{where}.{member}", f"{text[:80]!r} is no list", "write it as 0-3,7")
     if cpu.period and not _LEAST_PERIOD_US <= cpu.period <= _GREATEST_PERIOD_US:
         wrong = f"{cpu.period} µs are not between 1 ms and 1 s"
@@ -100,7 +100,8 @@ def _check_cpu(where: str, cpu: Cpu) -> None:
         raise refusal(f"{where}.idle", f"{cpu.idle} is neither 0 nor 1", "1 means idle")
 
 
-def _is_cpu_list(text: str) -> bool:
+def is_cpu_list(text: str) -> bool:
+    """Whether `cpu_list` can read `text`."""
     if not _CPU_LIST.fullmatch(text) or len(text) > 4096:
         return False
     for part in text.split(","):

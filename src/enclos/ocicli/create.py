@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from enclos.errors import EnclosError
 from enclos.ocicli import bundle, where
 from enclos.ocicli.bundle import Streams
 from enclos.ocicli.parse import Invocation
-from enclos.sandbox import create
+from enclos.sandbox import create, delete
 from enclos.sandbox.create import Created
 
 
@@ -17,13 +18,12 @@ def run(call: Invocation) -> int:
     wants = spec.process is not None and spec.process.terminal
     size = spec.process.console_size if spec.process else None
     made = make(call, bundle.detached_streams(call, wants_terminal=wants, size=size))
-    bundle.write_pid(call, made.record.pid)
     made.connection.close()
     return 0
 
 
 def make(call: Invocation, streams: Streams) -> Created:
-    """Create the container with these streams."""
+    """Create the container with these streams, and tell who asked its pid."""
     path, spec = bundle.read(call)
     new = create.NewContainer(
         id=call.arguments[0],
@@ -35,7 +35,14 @@ def make(call: Invocation, streams: Streams) -> Created:
         owner=_owner(),
         manager=where.manager(call),
     )
-    return create.create(where.place(call), new)
+    made = create.create(where.place(call), new)
+    try:
+        bundle.hand_out(call, made.record.pid)
+    except EnclosError:
+        made.connection.close()
+        delete.delete(where.root(call), new.id, force=True)
+        raise
+    return made
 
 
 def _owner() -> str:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import InvalidRequest, WrongState
+from enclos.errors import EnclosError, InvalidRequest
 from enclos.ids import new_id
-from enclos.linux import files
+from enclos.linux import files, fork
 from enclos.oci.execution import Changes, exec_process
 from enclos.oci.load import dump_process, load_process
 from enclos.oci.rules_process import check_process
-from enclos.oci.types import Process
+from enclos.oci.types import Process, Spec
 from enclos.ocicli import bundle, where
 from enclos.ocicli.bundle import Streams
+from enclos.ocicli.forward import forwarding
 from enclos.ocicli.parse import Invocation
-from enclos.ocicli.run import own_terminal
 from enclos.plan import guestprocess
 from enclos.sandbox import execute, reach
 from enclos.sandbox.execute import NewProcess
 from enclos.state.store import StateRoot
-from enclos.wire.control import Channels
 
 _PROCESS_BYTES: Final = 16 << 20
 
@@ -30,51 +30,75 @@ def run(call: Invocation) -> int:
     """See the table."""
     bundle.refuse_preserved(call)
     root, name = where.root(call), call.arguments[0]
-    _, status = reach.container(root, name)
-    if status == "paused" and call.flags.on("ignore-paused"):
-        raise WrongState("cannot exec in a paused container", hint="resume it first")
-    process = _process(call, root)
-    check_process(process, where="process")
+    if call.flags.on("ignore-paused"):
+        reach.wait_resumed(root, name)
+    execute.check_running(root, name)
+    process = _process(call, reach.kept_spec(root, name))
     if call.flags.on("detach"):
         streams = bundle.detached_streams(
             call, wants_terminal=process.terminal, size=process.console_size
         )
-        new = _new(process, streams)
-        pid = execute.run_with_standin(root, name, new, descriptors=streams.descriptors)
-        bundle.write_pid(call, pid)
+        _standing(call, root, _new(process, streams), streams)
         return 0
-    if process.terminal and not call.flags.text("console-socket"):
-        with own_terminal() as streams:
-            return _attached(root, name, process, streams)
-    if process.terminal:
-        streams = bundle.detached_streams(call, wants_terminal=True, size=process.console_size)
-        return _attached(root, name, process, streams)
-    return _attached(root, name, process, Streams(Channels(), (0, 1, 2)))
+    with bundle.attached_streams(
+        call, wants_terminal=process.terminal, size=process.console_size
+    ) as streams:
+        return _attached(call, root, process, streams)
 
 
-def _attached(root: StateRoot, name: str, process: Process, streams: Streams) -> int:
-    new = _new(process, streams)
-    connection = execute.run(root, name, new, descriptors=streams.descriptors)
-    return execute.wait_process(connection, name, new.exec_id).status
+def _attached(call: Invocation, root: StateRoot, process: Process, streams: Streams) -> int:
+    """Without a stand-in, unless somebody wants its pid: then it is our child, as runc's."""
+    name, new = call.arguments[0], _new(process, streams)
+    terminal_fd = 0 if streams.channels.terminal and streams.slave < 0 else -1
+    with forwarding(root, name, exec_id=new.exec_id, terminal_fd=terminal_fd):
+        if call.flags.text("pid-file") or call.flags.text("pidfd-socket"):
+            fork.become_subreaper()
+            pid = _standing(call, root, new, streams)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        connection = execute.run(root, name, new, descriptors=streams.descriptors)
+        return execute.wait_process(connection, name, new.exec_id).status
+
+
+def _standing(call: Invocation, root: StateRoot, new: NewProcess, streams: Streams) -> int:
+    """Start it with a stand-in; its pid, which whoever asked for has been told."""
+    name = call.arguments[0]
+    pid = execute.run_with_standin(root, name, new, descriptors=streams.descriptors)
+    try:
+        bundle.hand_out(call, pid)
+    except EnclosError:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    return pid
 
 
 def _new(process: Process, streams: Streams) -> NewProcess:
-    guest = guestprocess.translate(process).process
-    title = os.path.basename(process.args[0]) if process.args else "exec"
     return NewProcess(
-        new_id()[:32], dump_process(guest), streams.channels, name=title, slave=streams.slave
+        new_id()[:32],
+        dump_process(process),
+        streams.channels,
+        arguments=process.args,
+        slave=streams.slave,
+        oom_score_adj=process.oom_score_adj,
     )
 
 
-def _process(call: Invocation, root: StateRoot) -> Process:
-    """The process: from a file, or the container's own with what the flags change."""
+def _process(call: Invocation, spec: Spec) -> Process:
+    """The process as the guest runs it: from a file, or the container's own with what the flags
+    change."""
     file = call.flags.text("process")
-    if file:
-        try:
-            return load_process(files.read_bounded(Path(file), _PROCESS_BYTES), file=file)
-        except OSError as error:
-            raise InvalidRequest(f"cannot read {file}: {error}") from error
-    base = reach.kept_spec(root, call.arguments[0]).process or Process()
+    process = _from_file(file) if file else _from_flags(call, spec.process or Process())
+    check_process(process, where="process")
+    return guestprocess.translate(process, cpus=guestprocess.host_cpus(spec.linux)).process
+
+
+def _from_file(file: str) -> Process:
+    try:
+        return load_process(files.read_bounded(Path(file), _PROCESS_BYTES), file=file)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {file}: {error}") from error
+
+
+def _from_flags(call: Invocation, base: Process) -> Process:
     flags = call.flags
     changes = Changes(
         args=call.arguments[1:],

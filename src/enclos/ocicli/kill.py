@@ -13,9 +13,9 @@ from enclos.wire import frames
 def run(call: Invocation) -> int:
     """See the table."""
     name = call.arguments[0]
-    number = signals.parse(call.arguments[1] if len(call.arguments) > 1 else "TERM")
     root = where.root_text(call)
     _, sandbox = fast.look(root, name)
+    number = signals.parse(call.arguments[1] if len(call.arguments) > 1 else "TERM")
     everyone = "true" if call.flags.on("all") else "false"
     body = f'{{"id":"{name}","number":{number},"exec_id":"","everyone":{everyone}}}'
     answer = quick.request(f"{root}/sandboxes/{sandbox}", "signal", body) if sandbox else None

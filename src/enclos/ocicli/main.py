@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 """runc's exit code for its own errors."""
+EXEC_FAILED: Final = 255
+"""The same for an `exec` whose command line was in order."""
 
 
 def main() -> NoReturn:
@@ -26,18 +28,20 @@ def main() -> NoReturn:
 
 def run(words: list[str]) -> int:
     """Do what the command line says; the exit code."""
+    failed = FAILED
     try:
         call = parse.parse(words)
         if call.help:
             return _help(call)
         if call.verb is None:
             return _version()
+        failed = EXEC_FAILED if call.verb.name == "exec" else FAILED
         code: int = import_module(call.verb.module).run(call)
         return code
     except EnclosError as error:
         where = parse.partial_globals(words)
         report.report(error, log=where.text("log"), log_format=where.text("log-format", "text"))
-        return FAILED
+        return failed
 
 
 def _help(call: parse.Invocation) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from enclos.errors import InvalidRequest
 from enclos.ocicli import where
@@ -28,13 +29,22 @@ def run(call: Invocation) -> int:
             f"ps option {call.arguments[1][:80]!r} is not supported",
             hint="the guest's table has the columns of ps -ef only",
         )
-    rows = ask.processes(root, name).rows
-    sys.stdout.write("UID          PID    PPID  S TIME     CMD\n")
-    sys.stdout.write("".join(_line(row) for row in rows))
+    told = ask.processes(root, name)
+    sys.stdout.write("UID          PID    PPID  C STIME TTY          TIME CMD\n")
+    sys.stdout.write("".join(_line(row, told.now_ticks) for row in told.rows))
     return 0
 
 
-def _line(row: Process) -> str:
+def _line(row: Process, now_ticks: int) -> str:
+    """As `ps -ef` writes it, but with numbers for users: names are the image's."""
+    age_ticks = max(now_ticks - row.start_ticks, 1)
+    used = min(row.cpu_ticks * 100 // age_ticks, 99)
     seconds = row.cpu_ticks // _TICKS_PER_SECOND
-    time = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return f"{row.uid:<8} {row.pid:>7} {row.parent:>7}  {row.state} {time} {row.command}\n"
+    cpu = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    started = time.localtime(time.time() - age_ticks / _TICKS_PER_SECOND)
+    today = age_ticks < _TICKS_PER_SECOND * 86400
+    return (
+        f"{row.uid:<8} {row.pid:>7} {row.parent:>7} {used:>2} "
+        f"{time.strftime('%H:%M' if today else '%b%d', started)} {row.terminal:<8} {cpu} "
+        f"{row.command}\n"
+    )

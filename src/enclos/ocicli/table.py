@@ -29,7 +29,6 @@ GLOBAL: Final = (
     Flag("version", "show the version", short="v"),
 )  # fmt: skip
 
-_NO_PIDFD: Final = "no engine needs it: use --pid-file"
 _NO_LABEL: Final = "the guest has no policy of the host's"
 _NO_CHECKPOINTS: Final = "this runtime makes no checkpoints"
 
@@ -38,8 +37,7 @@ _BUNDLE: Final = Flag("bundle", "directory with config.json, by default the curr
 _CONSOLE: Final = Flag("console-socket", "unix socket that is sent the terminal", meta="PATH")
 _PID_FILE: Final = Flag("pid-file", "write the pid to this file", meta="FILE")
 _PRESERVE: Final = Flag("preserve-fds", "pass N more file descriptors on", meta="N")
-_PIDFD: Final = Flag("pidfd-socket", "unix socket that is sent a pidfd", meta="PATH",
-                     refused=_NO_PIDFD)  # fmt: skip
+_PIDFD: Final = Flag("pidfd-socket", "unix socket that is sent a pidfd", meta="PATH")
 _DETACH: Final = Flag("detach", "do not wait for its end", short="d")
 _IGNORED: Final = (
     Flag("no-pivot", "ignored: the guest always pivots", ignored=True),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from enclos.oci.complaint import refusal
+from enclos.oci.linux import IdMapping, Linux
 from enclos.oci.types import Mount
 
 GUEST_FILE_SYSTEMS: Final = frozenset(
@@ -26,13 +27,26 @@ _A_PROCESS: Final = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 """The kernel's boot id, in every procfs."""
 _PROPAGATING: Final = frozenset({"shared", "rshared", "slave", "rslave"})
+_OPPOSITES: Final = tuple(
+    frozenset(pair.split())
+    for pair in (
+        "ro rw rro rrw", "suid nosuid", "dev nodev", "exec noexec", "sync async", "mand nomand",
+        "diratime nodiratime", "atime noatime relatime norelatime strictatime nostrictatime",
+    )
+)  # fmt: skip
+"""Options of which the last one counts; crun would set what was set before, too."""
+_UNKNOWN: Final = frozenset("acl iversion lazytime loud nosymfollow rnosymfollow silent".split())
+"""Options of mount(2) that runc knows and the guest's crun takes for the file system's own."""
+_DEFAULTS: Final = frozenset("noacl noiversion nolazytime symfollow rsymfollow".split())
+"""Their opposites, which hold anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSource:
     """A file or directory of the host to bind into the share as `m<index>`.
 
-    `readonly` is for the host to enforce, too: the guest is not trusted with it.
+    `readonly` is for the host to enforce, too: the guest is not trusted with it. Owners are
+    mapped on the host: the guest finds them mapped.
     """
 
     index: int
@@ -41,6 +55,9 @@ class SharedSource:
     recursive: bool
     readonly: bool
     recursive_readonly: bool = False
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
+    maps_recursively: bool = False
 
     @property
     def name(self) -> str:
@@ -58,9 +75,16 @@ class GuestMounts:
 
 
 def translate(
-    mounts: tuple[Mount, ...], *, bundle: str, share: str, boot_id: str, shm: str = ""
+    mounts: tuple[Mount, ...],
+    *,
+    bundle: str,
+    share: str,
+    boot_id: str,
+    shm: str = "",
+    linux: Linux | None = None,
 ) -> GuestMounts:
-    """Mounts as the guest sees them; `share` is the container's directory there.
+    """Mounts as the guest sees them; `share` is the container's directory there, `linux` has the
+    mappings of the container's own user namespace.
 
     `boot_id` is the file in the guest with the clone's own boot id: it is bound over the
     kernel's in every new procfs, as all clones of a template have the same. `shm`, unless empty,
@@ -70,8 +94,10 @@ def translate(
     sources: list[SharedSource] = []
     notes: list[str] = []
     for at, mount in enumerate(mounts):
-        plain = replace(mount, destination=posixpath.join("/", mount.destination))
         where = f"mounts[{at}]"
+        destination = posixpath.join("/", mount.destination)
+        options = _effective(where, mount.options)
+        plain = replace(mount, destination=destination, options=options)
         if not mount.binds:
             out.append(_file_system(where, plain))
         elif shm and plain.destination == SHM:
@@ -80,13 +106,26 @@ def translate(
             out.append(_bind(plain, posixpath.normpath(mount.source)))
             notes.append(f"{where}: {mount.source} is the guest's own, not the host's")
         else:
-            source = _shared(where, plain, len(sources), bundle=bundle)
+            source = _shared(where, plain, len(sources), bundle=bundle, linux=linux or Linux())
             sources.append(source)
-            out.append(_bind(plain, f"{share}/{source.name}"))
+            out.append(_bind(_unmapped(plain), f"{share}/{source.name}"))
             notes.extend(_propagation(where, plain))
     if any(_is_procfs(mount) for mount in out):
         out.append(Mount(BOOT_ID, "bind", boot_id, ("bind", "ro", "nosuid", "nodev", "noexec")))
     return GuestMounts(tuple(out), tuple(sources), tuple(notes))
+
+
+def _effective(where: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """Without what a later option takes back, and without what holds anyway."""
+    unknown = sorted(_UNKNOWN & set(options))
+    if unknown:
+        raise refusal(f"{where}.options", f"{unknown[0]!r} cannot be had in the guest", "remove it")
+    return tuple(
+        option
+        for at, option in enumerate(options)
+        if option not in _DEFAULTS
+        and not any(option in group and group & set(options[at + 1 :]) for group in _OPPOSITES)
+    )
 
 
 def _file_system(where: str, mount: Mount) -> Mount:
@@ -113,13 +152,16 @@ def _bind(mount: Mount, source: str) -> Mount:
     return replace(mount, source=source, type="bind", options=options)
 
 
-def _shared(where: str, mount: Mount, index: int, *, bundle: str) -> SharedSource:
-    mapped = mount.uid_mappings or mount.gid_mappings
-    if mapped or any(option.partition("=")[0] in {"idmap", "ridmap"} for option in mount.options):
+def _shared(where: str, mount: Mount, index: int, *, bundle: str, linux: Linux) -> SharedSource:
+    uids, gids = mount.uid_mappings, mount.gid_mappings
+    maps = _last(mount.options, ("idmap", "ridmap"))
+    if maps and not uids:
+        uids, gids = linux.uid_mappings, linux.gid_mappings
+    if (maps and not uids) or any(option.startswith("idmap=") for option in mount.options):
         raise refusal(
             where,
-            "the share with the guest cannot map owners",
-            "change the owners on the host, or map them there before binding",
+            "idmap without mappings",
+            "give the mount uidMappings and gidMappings, or the container a user namespace",
         )
     return SharedSource(
         index=index,
@@ -128,7 +170,15 @@ def _shared(where: str, mount: Mount, index: int, *, bundle: str) -> SharedSourc
         recursive="rbind" in mount.options,
         readonly=_last(mount.options, ("ro", "rro", "rw", "rrw")) in {"ro", "rro"},
         recursive_readonly="rro" in mount.options,
+        uid_mappings=uids,
+        gid_mappings=gids,
+        maps_recursively=maps == "ridmap",
     )
+
+
+def _unmapped(mount: Mount) -> Mount:
+    options = tuple(option for option in mount.options if option not in {"idmap", "ridmap"})
+    return replace(mount, uid_mappings=(), gid_mappings=(), options=options)
 
 
 def _last(options: tuple[str, ...], words: tuple[str, ...]) -> str:

@@ -106,13 +106,16 @@ def guest_spec(
     directory = f"{share}/{container_id}"
     devices = guestdevices.choose(linux.devices, linux.resources)
     parts = _Parts(
-        process=guestprocess.translate(spec.process or Process()),
+        process=guestprocess.translate(
+            spec.process or Process(), cpus=guestprocess.host_cpus(linux)
+        ),
         mounts=guestmounts.translate(
             spec.mounts,
             bundle=bundle,
             share=directory,
             boot_id=boot_id,
             shm=shm.path if shm else "",
+            linux=linux,
         ),
         limits=guestresources.divide(linux.resources or Resources()),
         devices=devices,
@@ -134,6 +137,7 @@ def guest_spec(
         hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
         annotations=_annotations(spec.annotations),
         linux=_guest_linux(linux, parts, container_id),
+        extra={**spec.extra, **({} if parts.mounts.mounts else {"mounts": []})},
     )
     return replace(
         _host_plan(spec, linux, parts), spec_json=dump_spec(guest), rootfs=rootfs, shm=shm

@@ -30,11 +30,15 @@ def resize(connection: Connection, container_id: str, *, rows: int, columns: int
     connection.call("resize", m.Resize(container_id, rows, columns), m.Nothing)
 
 
-def resize_container(root: StateRoot, container_id: str, *, rows: int, columns: int) -> None:
-    """The same on a connection of its own; a container that has just ended is no error."""
+def resize_process(
+    root: StateRoot, container_id: str, exec_id: str, *, rows: int, columns: int
+) -> None:
+    """The same for init (`exec_id` is empty) or an exec process, on a connection of its own; one
+    that has just ended is no error."""
     try:
         _, connection = reach.living(root, container_id)
-        resize(connection, container_id, rows=rows, columns=columns)
+        size = m.Resize(container_id, rows, columns, exec_id)
+        connection.call("resize", size, m.Nothing)
     except (NotFound, WrongState, Lost):
         return
     connection.close()

@@ -75,6 +75,7 @@ async def _create(
     except BaseException:
         await disks.detach(sandbox, container)
         del sandbox.containers[request.id]
+        process.discard()
         shares.unbind(sandbox, request.id)
         await networks.leave(sandbox, request.id)
         raise
@@ -122,6 +123,7 @@ async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) ->
         made = await sandbox.agent().call("exec", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         del container.execs[request.exec_id]
+        process.discard()
         raise
     return c.Pid(made.pid)
 

@@ -23,7 +23,7 @@ from enclos.network import tenants
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
-from enclos.oci.types import Spec
+from enclos.oci.types import Process, Spec
 from enclos.plan import hostgroup as bounds
 from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
@@ -221,7 +221,7 @@ def _create_in(
         )
         given = [*trees, *passed, *network.descriptors, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
-        duty = standin.Duty(new.id, "", "", new.slave)
+        duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)
         standin.report_for_duty(standing, duty, pid_number)
     return Created(replace(record, status="created"), connection)
@@ -280,7 +280,24 @@ def _source_tree(source: SharedSource, opened: ExitStack) -> int:
     if source.readonly:
         recursive = source.recursive_readonly
         mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=recursive)
+    if source.uid_mappings:
+        _map_owners(tree, source)
     return tree
+
+
+def _map_owners(tree: int, source: SharedSource) -> None:
+    lines = [
+        [f"{one.container_id} {one.host_id} {one.size}" for one in mappings]
+        for mappings in (source.uid_mappings, source.gid_mappings)
+    ]
+    try:
+        with namespaces.user_namespace(*lines) as users:
+            mount.map_owners(tree, users, recursive=source.maps_recursively)
+    except OSError as error:
+        raise InvalidRequest(
+            f"cannot map the owners of {source.source}: {error}",
+            hint="its file system must take part in idmapped mounts, or change the owners",
+        ) from error
 
 
 def _fork_standin(
@@ -301,9 +318,8 @@ def _fork_standin(
         tree=_tree(root, opened, recursive=True),
         binds=binds,
     )
-    arguments = new.spec.process.args if new.spec.process else ()
-    name = os.path.basename(arguments[0]) if arguments else "enclos"
-    duty = standin.Duty(new.id, "", name, new.slave)
+    process = new.spec.process or Process()
+    duty = standin.Duty(new.id, "", process.args, new.slave, process.oom_score_adj)
     return standin.fork_init(home, duty, standing, entrance=entrance)
 
 

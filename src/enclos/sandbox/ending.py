@@ -25,6 +25,7 @@ from enclos.wire import messages as m
 
 _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
+_FORGET_TIMEOUT_S = 60
 _OUT_OF_MEMORY = "it ran out of memory"
 
 
@@ -51,6 +52,7 @@ async def _after_exit(sandbox: Sandbox, container: Container, process: Process) 
     await _flush(process)
     if process.exec_id:
         process.over.set()
+        await _forget(sandbox, process)
         return
     sandbox.phases.mark("container exited")
     if not is_first(sandbox, container):
@@ -94,6 +96,16 @@ async def _flush(process: Process) -> None:
             await asyncio.gather(*waits)
     except TimeoutError:
         log.warning("output not taken in time", container=process.id, exec=process.exec_id)
+
+
+async def _forget(sandbox: Sandbox, process: Process) -> None:
+    """Drop what is written about an exec process, here and in the guest: there may be many."""
+    records.remove_exec(sandbox.root, process.id, process.exec_id)
+    target = m.Target(process.id, process.exec_id)
+    try:
+        await sandbox.agent().call("delete", target, m.Nothing, timeout_s=_FORGET_TIMEOUT_S)
+    except EnclosError as error:
+        log.info("the guest has forgotten it", exec=process.exec_id, error=error)
 
 
 async def _sync(sandbox: Sandbox) -> None:

@@ -19,14 +19,15 @@ from enclos.wire import control as c
 class NewProcess:
     """A process to run; `process` is an OCI process object as JSON text.
 
-    `name` is what its stand-in is called; `slave` its terminal's slave or -1.
+    `arguments` are what its stand-in shows, `slave` is its terminal's slave or -1.
     """
 
     exec_id: str
     process: str
     channels: c.Channels
-    name: str = "exec"
+    arguments: tuple[str, ...] = ("exec",)
     slave: int = -1
+    oom_score_adj: int | None = None
 
 
 def run(
@@ -34,7 +35,7 @@ def run(
 ) -> Connection:
     """Start it without a stand-in; `wait_process` on the returned connection follows it, and the
     descriptors are the process' as long as that is open."""
-    _check(root, container_id)
+    check_running(root, container_id)
     _, connection = reach.living(root, container_id)
     request = c.Exec(container_id, new.exec_id, new.process, new.channels, tied=True)
     connection.call("exec", request, c.Pid, descriptors=descriptors)
@@ -53,27 +54,29 @@ def run_with_standin(
     root: StateRoot, container_id: str, new: NewProcess, *, descriptors: Sequence[int]
 ) -> int:
     """Start it with a stand-in below the caller's monitor; returns the stand-in's pid."""
-    record = _check(root, container_id)
+    record = check_running(root, container_id)
     _, connection = reach.living(root, container_id)
-    duty = standin.Duty(container_id, new.exec_id, new.name, new.slave)
+    duty = standin.Duty(container_id, new.exec_id, new.arguments, new.slave, new.oom_score_adj)
     standing = client.open_socket(root.sandbox(record.sandbox_id))
     with hostgroup.entrance(record.cgroup) as entrance:
         number = standin.fork_exec(record.pid, duty, standing, entrance=entrance)
+    kept = records.ExecRecord(new.exec_id, number, pid.start_time(number))
+    records.save_exec(root, container_id, kept)  # the supervisor removes it when it ends
     request = c.Exec(container_id, new.exec_id, new.process, new.channels)
     try:
         connection.call("exec", request, c.Pid, descriptors=descriptors)
     except BaseException:
         os.kill(number, 9)
+        records.remove_exec(root, container_id, new.exec_id)
         raise
     standin.tell_size(connection, duty)
     standin.report_for_duty(standing, duty, number)
-    kept = records.ExecRecord(new.exec_id, number, pid.start_time(number))
-    records.save_exec(root, container_id, kept)
     connection.close()
     return number
 
 
-def _check(root: StateRoot, container_id: str) -> records.ContainerRecord:
+def check_running(root: StateRoot, container_id: str) -> records.ContainerRecord:
+    """The container's record; raises `NotFound` and, with runc's words, `WrongState`."""
     record, status = reach.container(root, container_id)
     check(Operation.EXEC, Status(status), container_id)
     return record

@@ -1,17 +1,18 @@
 """Hooks of the runtime's own namespace: programs of the host, the state on their stdin.
 
-Order and moments are the runtime specification's ("Lifecycle"); a hook that fails before the
-program starts makes the operation fail, `poststart` and `poststop` are only logged.
+Order and moments are the runtime specification's ("Lifecycle"); a hook that fails makes the
+operation fail, but `poststop`, which is only logged. As runc's, they run in the bundle, and
+with our own environment if none is given.
 """
 
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 from typing import Final
 
 from enclos import log
-from enclos.errors import EnclosError, InvalidRequest, MachineFailed
+from enclos.errors import EnclosError, MachineFailed
 from enclos.linux import process
 from enclos.oci.types import Hook, Spec
 from enclos.state import records
@@ -31,9 +32,10 @@ def run(spec: Spec, kinds: tuple[str, ...], record: ContainerRecord, *, status: 
         "poststart": spec.hooks.poststart,
         "poststop": spec.hooks.poststop,
     }
+    bundle = Path(record.bundle)
     for kind in kinds:
         for hook in named[kind]:
-            _run(kind, hook, state)
+            _run(kind, hook, state, cwd=bundle if bundle.is_dir() else None)
 
 
 def run_logged(spec: Spec, kind: str, record: ContainerRecord, *, status: str) -> None:
@@ -44,23 +46,23 @@ def run_logged(spec: Spec, kind: str, record: ContainerRecord, *, status: str) -
         log.warning("hook failed", kind=kind, error=error)
 
 
-def _run(kind: str, hook: Hook, state: bytes) -> None:
+def _run(kind: str, hook: Hook, state: bytes, *, cwd: Path | None) -> None:
     """`args` begins with the name the program is to find as its own, which need not be its path:
     dockerd's hook is /proc/PID/exe, called `libnetwork-setkey`."""
-    if not os.path.isabs(hook.path):
-        raise InvalidRequest(f"{kind} hook {hook.path!r} is not an absolute path")
-    arguments = [hook.path, *hook.args[1:]]
-    environment: dict[str, str] = {}
-    for pair in hook.env:
-        name, _, value = pair.partition("=")
-        environment[name] = value
     try:
         process.run(
-            arguments,
+            [hook.path, *hook.args[1:]],
             input_bytes=state,
-            env=environment,
+            cwd=cwd,
+            env=_environment(hook),
             timeout_s=hook.timeout or DEFAULT_TIMEOUT_S,
             name=hook.args[0] if hook.args else "",
         )
     except (EnclosError, OSError) as error:
         raise MachineFailed(f"{kind} hook {hook.path} failed: {error}") from error
+
+
+def _environment(hook: Hook) -> dict[str, str] | None:
+    """None for ours."""
+    pairs = (text.partition("=") for text in hook.env)
+    return {name: value for name, _, value in pairs} if hook.env else None

@@ -43,6 +43,13 @@ class Process:
     standin_pid: int = 0
     tied: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
+    def discard(self) -> None:
+        """Close the streams of a process that has not come to be."""
+        for output in self.outputs:
+            output.discard()
+        if self.stdin is not None:
+            self.stdin.end()
+
     def untie(self) -> None:
         """Give the descriptors of a caller that has gone back."""
         for let_go in self.tied:

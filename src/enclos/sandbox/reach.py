@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from enclos.state.store import StateRoot
 KILLED_STATUS: Final = 137
 """How a container ended that was destroyed: 128 + SIGKILL, never success."""
 _SPEC: Final = "config.json"
+_POLL_S: Final = 0.05
 
 
 def sandbox_of(root: StateRoot, record: ContainerRecord) -> SandboxRecord | None:
@@ -68,6 +70,12 @@ def living(root: StateRoot, container_id: str) -> tuple[ContainerRecord, client.
         return record, client.connect(root.sandbox(record.sandbox_id))
     except NotFound as error:
         raise WrongState(f"container {container_id}: container not running") from error
+
+
+def wait_resumed(root: StateRoot, container_id: str) -> None:
+    """Wait until a paused container is paused no more, however long; raises `NotFound`."""
+    while container(root, container_id)[1] == "paused":
+        time.sleep(_POLL_S)
 
 
 def keep_spec(root: StateRoot, container_id: str, text: str) -> None:

@@ -17,7 +17,8 @@ from enclos.sandbox.live import Sandbox
 def bind(sandbox: Sandbox, name: str, trees: list[int]) -> None:
     """Attach `trees` at share/NAME/rootfs, share/NAME/m0, m1, …; closes them."""
     base = sandbox.plan.share / name
-    base.mkdir(mode=0o755)
+    base.mkdir()
+    base.chmod(0o755)  # whatever our umask: root of a user namespace passes as anybody
     for index, tree in enumerate(trees):
         target = base / ("rootfs" if index == 0 else f"m{index - 1}")
         if stat.S_ISDIR(os.fstat(tree).st_mode):

@@ -14,6 +14,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -51,12 +52,16 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Whose process this stands for; `slave` is its terminal's slave or -1."""
+    """Whose process this stands for; `slave` is its terminal's slave or -1.
+
+    `arguments` are its command line, `oom_score_adj` what its spec says, None if nothing.
+    """
 
     id: str
     exec_id: str
-    name: str
+    arguments: tuple[str, ...] = ("enclos",)
     slave: int = -1
+    oom_score_adj: int | None = None
 
 
 def fork_init(
@@ -229,7 +234,8 @@ def _become(life: Life) -> int:
         os.dup2(life.standard, number)
     fork.close_fds_except({0, 1, 2, *keep})
     os.umask(0o022)
-    fork.set_process_name(life.duty.name)
+    _adjust(life.duty.oom_score_adj)
+    fork.show_as(life.duty.arguments)
     link = Connection(life.connection, posted=STAND_REQUEST)
     life.report.send(b"ready\n")
     life.report.close()
@@ -259,6 +265,16 @@ def _adopt_signals(write: int) -> None:
 
 def _nothing(_number: int, _frame: object) -> None:
     return None
+
+
+def _adjust(oom_score: int | None) -> None:
+    """Be as dear to the host's OOM killer as the spec says; lowering it takes a privilege."""
+    if oom_score is None:
+        return
+    with suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, str(oom_score).encode())
+        os.close(descriptor)
 
 
 def _serve(link: Connection, duty: Duty, wakeup: int) -> int:

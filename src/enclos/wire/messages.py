@@ -219,9 +219,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """All processes of a container, at most a few thousand."""
+    """All processes of a container, at most a few thousand; `now_ticks` since the guest's boot."""
 
     rows: tuple[Process, ...]
+    now_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,14 @@ class Output:
             sink.finish()
         self.settle()
 
+    def discard(self) -> None:
+        """There is no such stream after all: close every descriptor now."""
+        self._link.receivers.pop(self.number, None)
+        self._ended = True
+        for sink in list(self._sinks):
+            sink.let_go()
+        self.settle()
+
     def settle(self) -> None:
         """Grant credit for what every descriptor has taken; note when all is done."""
         taken = min((sink.taken for sink in self._sinks), default=self._fed)

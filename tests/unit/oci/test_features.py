@@ -17,6 +17,4 @@ def test_the_document_is_what_engines_read() -> None:
 def test_what_is_refused_is_not_claimed() -> None:
     linux = features.document()["linux"]
     assert "SCMP_ACT_NOTIFY" not in linux["seccomp"]["actions"]
-    assert not linux["mountExtensions"]["idmap"]["enabled"]
     assert linux["intelRdt"]["enabled"]
-    assert "idmap" not in features.document()["mountOptions"]

@@ -53,7 +53,7 @@ def test_names_are_the_specifications() -> None:
     members = {
         name
         for kind in codec.Extensible.__subclasses__()
-        for name, _ in codec._schema(kind).values()
+        for name, _ in codec.schema(kind).values()
     }
     odd = (
         "containerID closID classID blockIO throttleReadIOPSDevice kernelTCP disableOOMKiller "
@@ -168,7 +168,7 @@ def instances(kind: Any) -> st.SearchStrategy[Any]:
     if origin is dict:
         return st.dictionaries(TEXT, instances(typing.get_args(kind)[1]), max_size=2)
     if dataclasses.is_dataclass(kind):
-        members = {name: instances(hint) for name, (_, hint) in codec._schema(kind).items()}  # type: ignore[arg-type]
+        members = {name: instances(hint) for name, (_, hint) in codec.schema(kind).items()}  # type: ignore[arg-type]
         return st.builds(kind, **members)  # type: ignore[arg-type]
     return st.booleans() if kind is bool else TEXT
 

@@ -160,7 +160,7 @@ def test_verbs_that_are_not_there_fail_whatever_is_asked(name: str, rest: str) -
         ("features x", '"enclos-oci features" requires exactly 0 arguments, not 1'),
         ("list --format xml", "invalid value 'xml' for --format"),
         ("--log-format yaml list", "invalid value 'yaml' for --log-format"),
-        ("create --pidfd-socket S ID", "--pidfd-socket is not supported"),
+        ("exec --apparmor P ID a", "--apparmor is not supported"),
         ("exec --apparmor p ID a", "--apparmor is not supported"),
         ("delete --regex .", "--regex is not supported"),
     ],

@@ -110,7 +110,7 @@ def test_every_procfs_shows_the_clones_boot_id() -> None:
 
 def test_without_procfs_there_is_no_boot_id() -> None:
     found = guest(changed("mounts", []))
-    assert "mounts" not in found
+    assert found["mounts"] == []
     assert BOOT_ID not in found["linux"]["readonlyPaths"]
 
 
@@ -209,12 +209,12 @@ def test_what_cgroup_v2_lacks_is_dropped_with_a_note() -> None:
 
 def test_the_hosts_labels_are_dropped_with_a_note() -> None:
     document = changed("process.apparmorProfile", "docker-default")
-    document["process"] |= {"selinuxLabel": "a:b:c", "execCPUAffinity": {"initial": "0"}}
+    document["process"]["selinuxLabel"] = "a:b:c"
     document["linux"]["mountLabel"] = "a:b:c"
     found = plan(document)
     text = found.spec_json
-    assert not [word for word in ("apparmor", "selinux", "Affinity", "mountLabel") if word in text]
-    assert len([note for note in found.notes if "dropped" in note]) == 4
+    assert not [word for word in ("apparmor", "selinux", "mountLabel") if word in text]
+    assert len([note for note in found.notes if "dropped" in note]) == 3
 
 
 def test_what_the_guest_does_itself_is_kept() -> None:
@@ -367,13 +367,55 @@ def test_local_directories_by_annotation() -> None:
         ("linux.seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/s"}, "listenerPath"),
         ("linux.seccomp", {"defaultAction": "SCMP_ACT_NOTIFY"}, "SCMP_ACT_NOTIFY"),
         ("mounts", [{"destination": "/a", "type": "ext4", "source": "/dev/sda"}], "'ext4' cannot"),
-        ("mounts", [{"destination": "/a", "source": "/b", "options": ["bind", "idmap"]}], "owners"),
+        ("mounts", [{"destination": "/a", "source": "/b", "options": ["bind", "idmap"]}], "idmap"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(path: str, value: Any, found: str) -> None:
     with pytest.raises(InvalidRequest, match=found) as caught:
         plan(changed(path, value))
     assert caught.value.hint
+
+
+MAPPING = {"containerID": 0, "hostID": 1000, "size": 10}
+USERS = {"uidMappings": [MAPPING], "gidMappings": [MAPPING]}
+
+
+@pytest.mark.parametrize(
+    ("mount", "recursively"),
+    [
+        ({"options": ["bind"], **USERS}, False),
+        ({"options": ["rbind", "ridmap"], **USERS}, True),
+        ({"options": ["bind", "idmap"]}, False),
+    ],
+)
+def test_owners_are_mapped_on_the_host(mount: dict[str, Any], *, recursively: bool) -> None:
+    document = changed("mounts", [{"destination": "/a", "source": "/b", **mount}])
+    document["linux"]["namespaces"].append({"type": "user"})
+    document["linux"] |= USERS
+    found = plan(document)
+    (source,) = found.sources
+    assert [one.host_id for one in (*source.uid_mappings, *source.gid_mappings)] == [1000, 1000]
+    assert source.maps_recursively == recursively
+    (guests,) = json.loads(found.spec_json)["mounts"]
+    assert not {"uidMappings", "gidMappings"} & guests.keys()
+    assert not {"idmap", "ridmap"} & set(guests["options"])
+
+
+@pytest.mark.parametrize(
+    ("cpus", "asked", "wanted"), [("", "0-1", "0-1"), ("4-7", "5,7", "1,3"), ("2,9", "9", "1")]
+)
+def test_an_affinity_names_the_guests_cpus(cpus: str, asked: str, wanted: str) -> None:
+    document = changed("process.execCPUAffinity", {"initial": asked, "final": asked})
+    document["linux"]["resources"]["cpu"] = {"cpus": cpus}
+    process = json.loads(plan(document).spec_json)["process"]
+    assert process["execCPUAffinity"] == {"initial": wanted, "final": wanted}
+
+
+def test_an_affinity_to_cpus_it_does_not_have_is_refused() -> None:
+    document = changed("process.execCPUAffinity", {"initial": "3"})
+    document["linux"]["resources"]["cpu"] = {"cpus": "0-1"}
+    with pytest.raises(InvalidRequest, match=r"initial: 3 is not within"):
+        plan(document)
 
 
 PATHS = st.sampled_from(
