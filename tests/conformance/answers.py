@@ -31,7 +31,7 @@ class Answer:
         return next((name for name, pattern in _CLASSES if pattern.search(self.err)), "other")
 
 
-_FAILURES: Final = frozenset({1, 255})
+_FAILURES: Final = frozenset({1, 64, 255})
 _CLASSES: Final = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (

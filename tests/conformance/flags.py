@@ -22,6 +22,7 @@ VALUES: Final = {
     "DURATION": "1s",
     "BYTES": "100000000",
     "MODE": "soft",
+    "NUMBER": "1000",
 }
 """A value that makes sense, by the word for it in the table; a path for all others."""
 NEWER: Final = frozenset({"pidfd-socket"})
