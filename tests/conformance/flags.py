@@ -28,7 +28,12 @@ VALUES: Final = {
 NEWER: Final = frozenset({"pidfd-socket"})
 """What runc has since 1.2."""
 OURS: Final = frozenset(
-    {("exec", "no-pivot"), ("exec", "no-new-keyring"), ("exec", "no-subreaper")}
+    {
+        ("create", "no-subreaper"),
+        ("exec", "no-pivot"),
+        ("exec", "no-new-keyring"),
+        ("exec", "no-subreaper"),
+    }
 )
 """Taken by more verbs than with the others."""
 _OF_NOTHING: Final = frozenset({"spec", "features", "plan", "list"})
