@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from enclos.oci.types import Process, Spec
 from enclos.plan import hostgroup as bounds
 from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
+from enclos.plan.joining import Owner
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import (
     cacheclass,
@@ -94,14 +95,15 @@ def create(place: Place, new: NewContainer) -> Created:
     """
     validate.validate(new.spec)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
-    _check_network(listed)
+    owned = owners.find(place.root, listed)
+    _check_network(listed, owned=owned)
     plan = plan_sandbox(
         new.spec,
         container_id=new.id,
         bundle=os.fspath(new.bundle),
         settings=place.settings,
         host=place.host,
-        owners=owners.find(place.root, listed),
+        owners=owned,
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
     )
     for note in plan.notes:
@@ -164,13 +166,27 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
         ) from error
 
 
-def _check_network(listed: Sequence[Namespace]) -> None:
-    """Refuse the host's network, which the container would miss."""
-    if not any(one.type == "network" for one in listed):
+def _check_network(listed: Sequence[Namespace], *, owned: Mapping[str, Owner]) -> None:
+    """Refuse the host's network, which the container would miss, and one in use by others.
+
+    Redirecting the packets of interfaces that have somebody else's sockets behind them would cut
+    those off.
+    """
+    network = next((one for one in listed if one.type == "network"), None)
+    identity = None
+    if network is not None and network.path and "network" not in owned:
+        identity = namespaces.identity_of(Path(network.path))
+    if network is None or (identity is not None and tenants.is_hosts(identity)):
         raise InvalidRequest(
             "config.json: linux.namespaces: no network: the host's network cannot be brought into "
             "a virtual machine yet",
             hint='add {"type":"network"}, with an engine --network none: a loopback interface only',
+        )
+    if identity is not None and next(tenants.others(identity, ()), None) is not None:
+        raise InvalidRequest(
+            "config.json: linux.namespaces: network: other processes live in the namespace "
+            f"{network.path[:200]}, whose packets would be taken from them",
+            hint="join containers of this runtime only, or give the container a network of its own",
         )
 
 

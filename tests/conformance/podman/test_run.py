@@ -154,20 +154,31 @@ def test_the_hosts_network_is_refused(podman: Podman) -> None:
     assert "--network none" in answer.err
 
 
-def test_a_network_with_interfaces_is_the_containers(podman: Podman) -> None:
-    script = (
-        "ip link add e0 type veth peer name e1 && ip link set e0 up && echo up && exec sleep 99"
-    )
+def test_a_network_with_interfaces_is_the_containers(podman: Podman, tmp_path: Path) -> None:
+    script = "ip link add e0 type veth peer name e1 && ip link set e0 up"
+    path = tmp_path / "network"
+    path.touch()
+    subprocess.run(["unshare", f"--net={path}", "sh", "-c", script], check=True)
+    try:
+        answer = podman.run("run", "--rm", f"--network=ns:{path}", IMAGE, "cat", "/proc/net/dev")
+    finally:
+        subprocess.run(["umount", path], check=True)
+    assert answer.code == 0, answer.err
+    assert " e0:" in answer.out
+
+
+def test_a_network_in_use_by_others_is_refused(podman: Podman) -> None:
+    """Its packets would be taken from them."""
     with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE
+        ["unshare", "--net", "sh", "-c", "echo up; exec sleep 99"], stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"up\n"
         path = f"/proc/{holder.pid}/ns/net"
-        answer = podman.run("run", "--rm", f"--network=ns:{path}", IMAGE, "cat", "/proc/net/dev")
+        answer = podman.run("run", "--rm", f"--network=ns:{path}", IMAGE, "true")
         holder.kill()
-    assert answer.code == 0, answer.err
-    assert " e0:" in answer.out
+    assert answer.code == 126, answer.err
+    assert "other processes live in the namespace" in answer.err
 
 
 @pytest.mark.parametrize(
