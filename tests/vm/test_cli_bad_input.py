@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support import imagelayouts
-from tests.support.cli import Answer, Programs
+from tests.support.cli import TREE, Answer, Programs
 
 DEMO = "enclos/demo"
 
@@ -136,8 +139,13 @@ def test_unknown_containers(programs: Programs, verb: str, name: str) -> None:
 
 
 def test_not_root(programs: Programs) -> None:
-    command = programs.command("ps")
-    answer = programs.run(["setpriv", "--reuid=65534", "--clear-groups", *command])
+    """With code that anybody may read, wherever the tree is."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        shutil.copytree(TREE / "src", f"{place}/src")
+        readable = replace(programs, settings={"PYTHONPATH": f"{place}/src"})
+        command = readable.command("ps")
+        answer = readable.run(["setpriv", "--reuid=65534", "--clear-groups", *command])
     check(answer, "Enclos needs root")
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from enclos.errors import Lost, NotFound, TimedOut, WrongState
 from enclos.sandbox import reach
 from enclos.sandbox.client import Connection
 from enclos.state.store import StateRoot
 from enclos.wire.control import Ended, Named
+
+_LEAVE_S: Final = 30.0
+_POLL_S: Final = 0.02
 
 
 def wait(root: StateRoot, container_id: str) -> Ended:
@@ -34,17 +40,24 @@ def wait_on(root: StateRoot, connection: Connection, container_id: str) -> Ended
 
 
 def recorded(root: StateRoot, container_id: str) -> Ended:
-    """How a stopped container ended, by its record."""
-    record, _ = reach.container(root, container_id)
-    if record.exit_status is None:
-        raise Lost(f"container {container_id}: its supervisor went away while it ran")
-    return Ended(record.exit_status, record.exit_reason)
+    """How a stopped container ended, by its record.
+
+    A supervisor that is leaving takes no connections any more before it has written that.
+    """
+    deadline = time.monotonic() + _LEAVE_S
+    while True:
+        record, _ = reach.container(root, container_id)
+        if record.exit_status is not None:
+            return Ended(record.exit_status, record.exit_reason)
+        if time.monotonic() >= deadline:
+            raise Lost(f"container {container_id}: its supervisor went away while it ran")
+        time.sleep(_POLL_S)
 
 
 def _wait_leave(connection: Connection, ended: Ended) -> None:
     """Wait until a supervisor that is leaving has left: then nothing of the sandbox is there."""
     try:
         while ended.leaving:
-            connection.receive(timeout_s=30)
+            connection.receive(timeout_s=_LEAVE_S)
     except (Lost, TimedOut):
         return
