@@ -21,12 +21,13 @@ VALUES: Final = {
     "NAME": "CAP_KILL",
     "DURATION": "1s",
     "BYTES": "100000000",
+    "SIZE": "100000000",
     "MODE": "soft",
     "NUMBER": "1000",
 }
 """A value that makes sense, by the word for it in the table; a path for all others."""
-NEWER: Final = frozenset({"pidfd-socket"})
-"""What runc has since 1.2."""
+NEWER: Final = frozenset({"pidfd-socket", "cpu-burst", "cpu-idle"})
+"""What runc has since 1.1.6 or later."""
 OURS: Final = frozenset(
     {
         ("create", "no-subreaper"),
