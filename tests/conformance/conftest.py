@@ -77,7 +77,7 @@ class Side:
             self.runtime.call("delete", "--force", name, scratch=self.directory / name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pod(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     """Our side: the sandbox, with a first container that does nothing."""
     words = programs.oci_command()
