@@ -96,7 +96,6 @@ def create(place: Place, new: NewContainer) -> Created:
     validate.validate(new.spec)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
     owned = owners.find(place.root, listed)
-    _check_network(listed, owned=owned)
     plan = plan_sandbox(
         new.spec,
         container_id=new.id,
@@ -106,6 +105,7 @@ def create(place: Place, new: NewContainer) -> Created:
         owners=owned,
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
     )
+    _check_network(listed, owned=owned)
     for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
     store.reserve(place.root, new.id)
