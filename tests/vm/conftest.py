@@ -20,7 +20,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     Assets and templates are the host's; its containers and images are none of a test's business.
     The first container of a session makes the template if there is none: that is slow once.
     """
-    shared = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT", "/var/lib/enclos"))
+    shared = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT") or "/var/lib/enclos")
     if not (shared / "assets/current").exists():
         pytest.skip("assets are missing: make test builds them, or: enclos assets build")
     data_root = tmp_path_factory.mktemp("data")

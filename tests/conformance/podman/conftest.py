@@ -38,7 +38,7 @@ def _program(stack: ExitStack) -> tuple[str, ...]:
     suite = os.environ.get("ENCLOS_TEST_PODMAN_SUITE", "")
     if not suite:
         return ("podman",)
-    data_root = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT", "/var/lib/enclos"))
+    data_root = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT") or "/var/lib/enclos")
     shared = [Path(tempfile.gettempdir()), TREE, data_root, Path(sysconfig.get_path("purelib"))]
     root = otherroot.made(suite, PACKAGES)
     return (*stack.enter_context(otherroot.entered(root, shared)), "podman")
