@@ -74,7 +74,8 @@ class Side:
     def forget(self, name: str) -> None:
         """Delete a container that may be there."""
         if (self.directory / name).exists():
-            self.runtime.call("delete", "--force", name, scratch=self.directory / name)
+            answer = self.runtime.call("delete", "--force", name, scratch=self.directory / name)
+            assert answer.code == 0, answer.err
 
 
 @pytest.fixture(scope="module")

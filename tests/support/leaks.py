@@ -4,8 +4,8 @@ Take a `snapshot` before and ask `wait_settled` after. Processes count if they d
 test process, which adopts orphans for that purpose, or if their command line names a root of
 the scope; mounts, control groups and sockets count if they are in scope, so that tests may run
 beside each other. Links and network namespaces have names that say nothing of their owner, nor
-have the control groups that engines make below a parent of theirs: a test that runs beside
-others leaves those to the end of the session (`host_wide`).
+have the control groups below our own parent: a test that runs beside others leaves those to the
+end of the session (`host_wide`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from enclos.linux import fork, mountinfo, pid
 from enclos.linux.cgroup import layout
 
 HOST_WIDE: Final = frozenset({"link", "network namespace"})
-_PARENTS: Final = ("enclos", "docker", "libpod_parent")
+_OWN_GROUPS: Final = "/enclos/"
 _POLL_S: Final = 0.05
 
 
@@ -57,7 +57,7 @@ def snapshot(scope: Scope | None = None) -> Snapshot:
 def host_wide() -> Snapshot:
     """Only what the whole host shares and nobody's name is on."""
     things = {kind: frozenset(_LOOKS[kind](Scope())) for kind in HOST_WIDE}
-    groups = Scope(words=tuple(f"/{parent}/" for parent in _PARENTS))
+    groups = Scope(words=(_OWN_GROUPS,))
     return Snapshot({**things, "control group": frozenset(_cgroups(groups))})
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
+
+_PF_EXITING: Final = 0x4
+"""Of the flags in /proc/PID/stat (include/linux/sched.h): the task is being shut down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,11 @@ class ProcessRef:
     def alive(self) -> bool:
         """Whether exactly this process still runs; a zombie does not."""
         return self.start > 0 and start_time(self.pid) == self.start
+
+    def exiting(self) -> bool:
+        """Whether it runs no more code of its own: it is on its way out, or gone."""
+        fields = stat_fields(self.pid)
+        return not self.alive() or not fields or bool(int(fields[6]) & _PF_EXITING)
 
 
 def this_process() -> ProcessRef:

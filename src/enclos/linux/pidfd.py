@@ -7,8 +7,11 @@ import os
 import select
 import signal
 from collections.abc import Iterable
+from typing import Final
 
 from enclos.linux.pid import ProcessRef
+
+_BRIEF_S: Final = 1.0
 
 
 def open_verified(process: ProcessRef) -> int | None:
@@ -67,4 +70,12 @@ def kill_all(processes: Iterable[ProcessRef], *, timeout_s: float = 5) -> list[P
     targets = list(processes)
     for process in targets:
         send_signal(process, signal.SIGKILL)
-    return [process for process in targets if not wait_end(process, timeout_s=timeout_s)]
+    return [process for process in targets if not _has_ended(process, timeout_s)]
+
+
+def _has_ended(process: ProcessRef, timeout_s: float) -> bool:
+    """A pid namespace's first process may have run its last and yet stay: until those have been
+    reaped who joined the namespace and whose parents are outside (pid_namespaces(7))."""
+    if wait_end(process, timeout_s=min(_BRIEF_S, timeout_s)) or process.exiting():
+        return True
+    return wait_end(process, timeout_s=timeout_s)

@@ -255,3 +255,19 @@ def test_a_child_is_forked_into_a_pid_namespace() -> None:
     with pytest.raises(OSError, match=r"."):
         namespaces.fork_into_pid(handle)
     os.close(handle)
+
+
+def test_an_init_that_waits_for_the_dead_of_others_has_ended() -> None:
+    init = namespaces.fork_as_init()
+    if init == 0:
+        signal.pause()
+    handle = namespaces.open_namespace(namespaces.path_of("pid", init))
+    joined = namespaces.fork_into_pid(handle)
+    if joined == 0:
+        os._exit(0)
+    os.close(handle)
+    found = pid.ref(init)
+    assert pidfd.kill_all([found]) == []
+    assert found.alive(), "without what joined it and was not reaped it would be a zombie"
+    os.waitpid(joined, 0)
+    os.waitpid(init, 0)
