@@ -31,6 +31,7 @@ class GuestNetwork:
         self.descriptor: Final = os.open(f"{NETWORKS_PATH}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         with inside(self.descriptor):
             self.netlink: Final = Netlink()
+        self.watched = False
         self.indexes: Final[dict[int, int]] = {_LOOPBACK: _LOOPBACK}
 
     def close(self) -> None:

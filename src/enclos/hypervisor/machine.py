@@ -30,6 +30,9 @@ class Machine(Protocol):
     async def plug_nic(self, slot: int, mac: str, descriptors: Sequence[int]) -> None:
         """A network interface at port `slot` that a tap's descriptors, one per queue, lead to."""
 
+    async def plug_stream_nic(self, slot: int, mac: str, descriptor: int) -> None:
+        """The same, with a connected socket that carries frames, their lengths before them."""
+
     async def unplug_nic(self, slot: int) -> None:
         """Take it away; the guest must let go of it."""
 

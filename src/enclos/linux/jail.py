@@ -22,7 +22,7 @@ from enclos.errors import MachineFailed
 from enclos.linux import capabilities, fork, libc
 from enclos.linux.cgroup import group
 
-_NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
+_NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
 _READ_ONLY: Final = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
 _REPORT_BYTES: Final = 4096
 
@@ -43,6 +43,8 @@ class Jail:
     capabilities: frozenset[str] = frozenset()
     binds: tuple[tuple[str, str], ...] = ()
     devices: tuple[str, ...] = ("null", "zero", "urandom")
+    network: int = -1
+    """Descriptor of the network namespace it works in; without one it gets an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _become(
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("control group", lambda: group.enter(entrance)),
         ("own session", lambda: _detach(keep, output)),
-        ("namespaces", lambda: libc.unshare(_NAMESPACES)),
+        ("namespaces", lambda: _leave(jail)),
         ("file system", lambda: _enter(jail)),
         ("rights", lambda: _drop(jail)),
         ("parent check", lambda: _arm(status)),
@@ -159,6 +161,14 @@ def _detach(keep: Sequence[int], output: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _leave(jail: Jail) -> None:
+    if jail.network < 0:
+        libc.unshare(_NAMESPACES | libc.CLONE_NEWNET)
+        return
+    libc.unshare(_NAMESPACES)
+    libc.setns(jail.network, libc.CLONE_NEWNET)
 
 
 def _enter(jail: Jail) -> None:

@@ -7,6 +7,7 @@ delta is the one from `NOTHING`.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +20,6 @@ TAP_PREFIX: Final = "enclos"
 MOST_INTERFACES: Final = 8
 """A machine has that many ports for them (`hypervisor/qemu/argv.py`)."""
 _LOOPBACKS: Final = (bytes((127, 0, 0, 1)), bytes(15) + b"\x01")
-_IFA_LOCAL, _IFA_ADDRESS = 2, 1
 _DAD_FAILED: Final = 0x08
 
 
@@ -76,6 +76,52 @@ def wanted(facts: Facts) -> Wanted:
     return Wanted(links, tuple(sorted(chosen, key=_order)))
 
 
+def shared(facts: Facts) -> Wanted:
+    """What the guest gets of a namespace that others live in: the interface that leads out.
+
+    Its packets become sockets there, so it is that namespace's own rules that decide where they
+    go: neither its rules nor its neighbours, nor routes by other interfaces, are the guest's.
+    """
+    main = _main_link(facts)
+    loopback = {link.index for link in facts.links if link.loopback}
+    by_index = {main.index: main} if main is not None else {}
+    chosen = [
+        entry
+        for entry in facts.entries
+        if entry.kind in {"address", "route"} and _is_wanted(entry, by_index, loopback)
+    ]
+    return Wanted(tuple(by_index.values()), tuple(sorted(chosen, key=_order)))
+
+
+def _main_link(facts: Facts) -> Link | None:
+    """The interface of the first default route; without one the first that has an address."""
+    links = {link.index: link for link in facts.links if link.up and not link.loopback}
+    routes = [entry for entry in facts.entries if entry.kind == "route"]
+    defaults = [e for e in routes if rtnetlink.route_facts(e.body).default]
+    addresses = [entry for entry in facts.entries if entry.kind == "address"]
+    for entry in (*sorted(defaults, key=_metric), *addresses):
+        for index in entry.indexes:
+            if index in links:
+                return links[index]
+    return None
+
+
+def _metric(entry: Entry) -> tuple[int, int]:
+    facts = rtnetlink.route_facts(entry.body)
+    return entry.family, facts.metric
+
+
+def addresses_of(wanted: Wanted) -> tuple[str, ...]:
+    """The first address of each family, as text, those of the link only apart."""
+    found: dict[int, str] = {}
+    for entry in wanted.entries:
+        if entry.kind == "address":
+            address = ipaddress.ip_address(rtnetlink.address_bytes(entry))
+            if not (address.is_loopback or address.is_link_local):
+                found.setdefault(entry.family, str(address))
+    return tuple(found.values())
+
+
 def delta(before: Wanted, after: Wanted) -> Delta:
     """What makes `after` out of `before`."""
     old = {link.index: link for link in before.links}
@@ -124,9 +170,7 @@ def _is_wanted(entry: Entry, links: dict[int, Link], loopback: set[int]) -> bool
 
 def _address_wanted(entry: Entry, links: dict[int, Link]) -> bool:
     """Not the loopback's own, nor one that the guest's kernel learns by itself."""
-    fixed = rtnetlink.KINDS["address"].fixed.size
-    found = dict(rtnetlink.attributes(entry.body[fixed:]))
-    if found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS, b"")) in _LOOPBACKS:
+    if rtnetlink.address_bytes(entry) in _LOOPBACKS:
         return False
     flags = rtnetlink.address_flags(entry.body)
     if flags & _DAD_FAILED:

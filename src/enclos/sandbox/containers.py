@@ -20,8 +20,6 @@ from enclos.wire import messages as m
 from enclos.wire.streams import Input, Output
 
 CREATE_TIMEOUT_S: Final = 120
-HOST_NETWORK: Final = "host"
-"""Name, in the guest, of the network of containers without a namespace of their own."""
 
 
 async def create(sandbox: Sandbox, request: c.Create, descriptors: list[int]) -> c.Pid:
@@ -47,8 +45,8 @@ async def _create(
     trees = descriptors[: 1 + request.sources]
     passed = descriptors[len(trees) : len(trees) + disks.count(request)]
     before = len(trees) + len(passed)
-    network = descriptors[before : before + bool(request.network)]
-    stdio = descriptors[before + len(network) :]
+    network = descriptors[before]
+    stdio = descriptors[before + 1 :]
     shares.bind(sandbox, request.id, trees)
     process = Process(request.id, "", terminal=request.channels.terminal)
     container = Container(record, process)
@@ -84,14 +82,9 @@ async def _create(
     return c.Pid(made.pid)
 
 
-async def _network(sandbox: Sandbox, request: c.Create, descriptor: list[int]) -> str:
+async def _network(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
     """The guest's name of the network that the container is in."""
-    if not descriptor:
-        return HOST_NETWORK
-    at_once = not request.own_network
-    name = await networks.join(
-        sandbox, request.id, descriptor[0], path=request.network, at_once=at_once
-    )
+    name = await networks.join(sandbox, request, descriptor)
     sandbox.phases.mark("network joined")
     return name
 
@@ -103,6 +96,7 @@ async def start(sandbox: Sandbox, request: c.Named) -> None:
     await networks.look_again(sandbox, request.id)
     await sandbox.agent().call("start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     sandbox.phases.mark("container started")
+    await networks.open_doors(sandbox, request.id)
     if container.init.ended is None:
         _keep(sandbox, container, status="running", started_at=records.now())
 
@@ -197,8 +191,7 @@ async def _wait_ready(sandbox: Sandbox) -> None:
 
 def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
     stdio = _stdio_count(request.channels) if request.attached else 0
-    others = disks.count(request) + bool(request.network)
-    if len(descriptors) != 1 + request.sources + others + stdio:
+    if len(descriptors) != 2 + request.sources + disks.count(request) + stdio:
         raise InvalidRequest(f"create came with {len(descriptors)} descriptors")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,6 @@ from enclos.oci.types import Process, Spec
 from enclos.plan import hostgroup as bounds
 from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
-from enclos.plan.joining import Owner
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import (
     cacheclass,
@@ -95,17 +94,15 @@ def create(place: Place, new: NewContainer) -> Created:
     """
     validate.validate(new.spec)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
-    owned = owners.find(place.root, listed)
     plan = plan_sandbox(
         new.spec,
         container_id=new.id,
         bundle=os.fspath(new.bundle),
         settings=place.settings,
         host=place.host,
-        owners=owned,
+        owners=owners.find(place.root, listed),
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
     )
-    _check_network(listed, owned=owned)
     for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
     store.reserve(place.root, new.id)
@@ -166,30 +163,6 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
         ) from error
 
 
-def _check_network(listed: Sequence[Namespace], *, owned: Mapping[str, Owner]) -> None:
-    """Refuse the host's network, which the container would miss, and one in use by others.
-
-    Redirecting the packets of interfaces that have somebody else's sockets behind them would cut
-    those off.
-    """
-    network = next((one for one in listed if one.type == "network"), None)
-    identity = None
-    if network is not None and network.path and "network" not in owned:
-        identity = namespaces.identity_of(Path(network.path))
-    if network is None or (identity is not None and tenants.is_hosts(identity)):
-        raise InvalidRequest(
-            "config.json: linux.namespaces: no network: the host's network cannot be brought into "
-            "a virtual machine yet",
-            hint='add {"type":"network"}, with an engine --network none: a loopback interface only',
-        )
-    if identity is not None and next(tenants.others(identity, ()), None) is not None:
-        raise InvalidRequest(
-            "config.json: linux.namespaces: network: other processes live in the namespace "
-            f"{network.path[:200]}, whose packets would be taken from them",
-            hint="join containers of this runtime only, or give the container a network of its own",
-        )
-
-
 def _create_in(
     place: Place,
     new: NewContainer,
@@ -233,9 +206,10 @@ def _create_in(
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
             machine_bytes=_joined_bytes(place, new, record.sandbox_id),
             network=network.path,
+            shared_network=network.shared,
             own_network=guest.own_network,
         )
-        given = [*trees, *passed, *network.descriptors, *new.stdio]
+        given = [*trees, *passed, network.descriptor, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
         duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)
@@ -341,21 +315,23 @@ def _fork_standin(
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """The container's network namespace, if it has one."""
+    """The container's network namespace: where it is found, and whether others live in it."""
 
-    path: str = ""
-    descriptors: tuple[int, ...] = ()
+    path: str
+    descriptor: int
+    shared: bool
 
 
 def _network(guest: GuestPlan, standin_pid: int, opened: ExitStack) -> _Network:
-    """The stand-in's: it has the one that the spec names, or a new one that engines fill."""
+    """The stand-in's: the one that the spec names, or a new one that engines fill."""
     own = namespaces.path_of("network", standin_pid)
     identity = namespaces.identity_of(own)
-    if guest.network is None or tenants.is_hosts(identity):
-        return _Network()
     descriptor = namespaces.open_namespace(own)
     opened.callback(os.close, descriptor)
-    return _Network(guest.network or os.fspath(own), (descriptor,))
+    shared = guest.network != "" and (
+        tenants.is_hosts(identity) or any(tenants.others(identity, {standin_pid}))
+    )
+    return _Network(guest.network or os.fspath(own), descriptor, shared)
 
 
 def _unshared(listed: Sequence[Namespace]) -> int:

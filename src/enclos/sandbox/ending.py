@@ -44,6 +44,8 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             task = asyncio.get_running_loop().create_task(_after_exit(sandbox, container, process))
             sandbox.tasks.add(task)
             task.add_done_callback(sandbox.tasks.discard)
+    elif name == "listeners":
+        networks.listeners(sandbox, codec.decode(m.Listeners, body))
     elif name == "oom":
         starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
 

@@ -8,8 +8,10 @@ kernel tells of a change: engines add interfaces at all of these moments (decisi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from enclos import log
@@ -20,10 +22,13 @@ from enclos.network.namespace import Namespace
 from enclos.network.taps import Tap
 from enclos.plan import network as planning
 from enclos.plan.network import NOTHING, Delta, Wanted
+from enclos.sandbox import doors, sharing
+from enclos.sandbox.doors import Doors
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
+from enclos.wire import control as c
 from enclos.wire import messages as m
-from enclos.wire.rtnetlink import Entry, Link
+from enclos.wire.rtnetlink import ETHERNET, Entry, Link
 
 _SETTLE_S: Final = 0.05
 """Changes come in bunches: an interface, its address, its routes."""
@@ -36,16 +41,21 @@ class Port:
     """Where an interface is plugged in, and what gives it back."""
 
     slot: int
-    tap: Tap
+    tap: Tap | None
     stack: ExitStack
 
 
 @dataclass(slots=True)
 class Attached:
-    """One network: what the guest has of it `now`, and by which ports."""
+    """One network: what the guest has of it `now`, and by which ports.
+
+    `shared`: others live in it, so its packets are left alone and the guest's become sockets.
+    """
 
     namespace: Namespace
     stack: ExitStack
+    shared: bool
+    doors: Doors
     now: Wanted = NOTHING
     ports: dict[int, Port] = field(default_factory=dict[int, Port])
     users: set[str] = field(default_factory=set[str])
@@ -53,29 +63,44 @@ class Attached:
     stirred: bool = False
 
 
-async def join(
-    sandbox: Sandbox, container_id: str, descriptor: int, *, path: str, at_once: bool
-) -> str:
+async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
     """Have the network behind `descriptor`, which is taken over; its name in the guest.
 
-    Unless `at_once` the guest's is yet to be made, and gets what belongs in it later.
-
-    Raises `InvalidRequest` for what is no network namespace or has too many interfaces, and
-    `HostUnfit` where the host lacks what it takes.
+    One that crun is to make gets what belongs in it later. Raises `InvalidRequest` for what is no
+    network namespace or has too many interfaces, `HostUnfit` where the host lacks what it takes.
     """
     stack = ExitStack()
-    namespace = stack.enter_context(namespaces.opened(descriptor, path))
+    namespace = stack.enter_context(namespaces.opened(descriptor, request.network))
     attached = _known(sandbox, namespace)
     if attached is None:
-        attached = Attached(namespace, stack)
+        shared = request.shared_network
+        attached = Attached(namespace, stack, shared, Doors(namespace, everywhere=shared))
         sandbox.networks[namespace.name] = attached
         _watch(sandbox, attached)
     else:
         stack.close()
-    attached.users.add(container_id)
-    if at_once:
+    attached.users.add(request.id)
+    if not request.own_network:
         await refresh(sandbox, attached)
     return attached.namespace.name
+
+
+async def open_doors(sandbox: Sandbox, container_id: str) -> None:
+    """From now on listeners of the container are reached from outside of the guest.
+
+    A network of nothing but a loopback has no outside.
+    """
+    for attached in list(sandbox.networks.values()):
+        if container_id in attached.users and attached.ports:
+            watch = m.Watch(attached.namespace.name, doors.PERIOD_MS)
+            await sandbox.agent().call("watch", watch, m.Nothing, timeout_s=_TIMEOUT_S)
+
+
+def listeners(sandbox: Sandbox, told: m.Listeners) -> None:
+    """The guest says who listens in one of its networks; an unknown one is nobody's."""
+    attached = sandbox.networks.get(told.namespace)
+    if attached is not None:
+        doors.follow(attached.doors, sandbox.agent(), told.found)
 
 
 async def leave(sandbox: Sandbox, container_id: str) -> None:
@@ -101,12 +126,13 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
     """Give the guest what has changed since the last look."""
     async with attached.busy:
         for again in range(_LOOKS):
-            after = planning.wanted(namespaces.look(attached.namespace))
+            look = planning.shared if attached.shared else planning.wanted
+            after = look(namespaces.look(attached.namespace))
             delta = planning.delta(attached.now, after)
             if delta.empty:
                 return
             try:
-                await _act(sandbox, attached, delta)
+                await _act(sandbox, attached, delta, after)
             except OSError as error:  # what was there a moment ago has changed or gone
                 log.info("the network changes", network=attached.namespace.name, error=error)
                 if again == _LOOKS - 1:
@@ -122,6 +148,7 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
 def close(attached: Attached) -> None:
     """Let go of everything on the host."""
     _unwatch(attached)
+    doors.close(attached.doors)
     for port in attached.ports.values():
         port.stack.close()
     attached.ports.clear()
@@ -142,14 +169,15 @@ def _known(sandbox: Sandbox, namespace: Namespace) -> Attached | None:
     return None
 
 
-async def _act(sandbox: Sandbox, attached: Attached, delta: Delta) -> None:
+async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted) -> None:
     for link in delta.unplug:
         await _unplug(sandbox, attached, link.index)
     for link in delta.plug:
         if link.index not in attached.ports:
-            await _plug(sandbox, attached, link)
+            await _plug(sandbox, attached, link, after)
     for link in delta.changed:
-        taps.resize(attached.namespace, attached.ports[link.index].tap, link)
+        if (tap := attached.ports[link.index].tap) is not None:
+            taps.resize(attached.namespace, tap, link)
     message = m.Network(
         namespace=attached.namespace.name,
         interfaces=tuple(_interface(attached, link) for link in (*delta.plug, *delta.changed)),
@@ -160,14 +188,41 @@ async def _act(sandbox: Sandbox, attached: Attached, delta: Delta) -> None:
     await sandbox.agent().call("network", message, m.Nothing, timeout_s=_TIMEOUT_S)
 
 
-async def _plug(sandbox: Sandbox, attached: Attached, link: Link) -> None:
+async def _plug(sandbox: Sandbox, attached: Attached, link: Link, after: Wanted) -> None:
     slot = _free_slot(sandbox)
-    held = ledger.of_sandbox(sandbox.plan.directory)
     with ExitStack() as stack:
-        queues = sandbox.plan.board.vcpus
-        tap = stack.enter_context(taps.joined(attached.namespace, link, held, queues=queues))
-        await sandbox.the_machine().plug_nic(slot, link.mac, tap.descriptors)
+        if attached.shared:
+            tap = None
+            ended = partial(_lost, sandbox, attached, link.index)
+            await sharing.plug(sandbox, attached.namespace, link, slot=slot, stack=stack,
+                               addresses=planning.addresses_of(after), ended=ended)  # fmt: skip
+        else:
+            held = ledger.of_sandbox(sandbox.plan.directory)
+            queues = sandbox.plan.board.vcpus
+            tap = stack.enter_context(taps.joined(attached.namespace, link, held, queues=queues))
+            await sandbox.the_machine().plug_nic(slot, link.mac, tap.descriptors)
         attached.ports[link.index] = Port(slot, tap, stack.pop_all())
+
+
+def _lost(sandbox: Sandbox, attached: Attached, index: int) -> None:
+    _in_background(sandbox, _replug(sandbox, attached, index))
+
+
+async def _replug(sandbox: Sandbox, attached: Attached, index: int) -> None:
+    async with attached.busy:
+        await _unplug(sandbox, attached, index)
+        without = tuple(link for link in attached.now.links if link.index != index)
+        kept = tuple(entry for entry in attached.now.entries if index not in entry.indexes)
+        attached.now = Wanted(without, kept)
+        gone = m.Network(attached.namespace.name, gone=(index,))
+        await sandbox.agent().call("network", gone, m.Nothing, timeout_s=_TIMEOUT_S)
+    await _follow(sandbox, attached)
+
+
+def _in_background(sandbox: Sandbox, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    sandbox.tasks.add(task)
+    task.add_done_callback(sandbox.tasks.discard)
 
 
 async def _unplug(sandbox: Sandbox, attached: Attached, index: int) -> None:
@@ -199,7 +254,7 @@ def _interface(attached: Attached, link: Link) -> m.Interface:
         index=link.index,
         slot=attached.ports[link.index].slot,
         name=link.name,
-        mac=link.mac,
+        mac=link.mac if link.type == ETHERNET else "",
         mtu=link.mtu,
         up=link.up,
         ipv6=link.ipv6,
@@ -224,9 +279,7 @@ def _watch(sandbox: Sandbox, attached: Attached) -> None:
         attached.stirred = False
         if sandbox.networks.get(attached.namespace.name) is not attached or sandbox.ending:
             return
-        task = loop.create_task(_follow(sandbox, attached))
-        sandbox.tasks.add(task)
-        task.add_done_callback(sandbox.tasks.discard)
+        _in_background(sandbox, _follow(sandbox, attached))
 
     loop.add_reader(attached.namespace.notices.fileno(), told)
 

@@ -8,6 +8,7 @@ resource on one exit stack; its children die with it.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from contextlib import ExitStack
@@ -86,6 +87,8 @@ def _detach(plan: BootPlan, keep: int) -> None:
     forking.close_fds_except({0, 1, 2, keep})
     log.divert()
     forking.set_process_name("enclos-super")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
 

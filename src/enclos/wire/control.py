@@ -33,15 +33,15 @@ class PassedDisk:
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
     block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
-    network namespace if `network` is not empty, then stdin, stdout, stderr where `attached` (one
+    network namespace, then stdin, stdout, stderr where `attached` (one
     descriptor, read and written, with a terminal).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
     is to have `machine_bytes` of memory before. With `tied` the streams go with the connection: a
-    caller that dies must not leave its descriptors in the hands of a container.
-    `network` is where the container's network namespace is found; empty without one of its own.
-    With `own_network` crun makes the guest's.
+    caller that dies must not leave its descriptors in the hands of a container. `network` is
+    where the container's network namespace is found again; with `shared_network` it is the host's
+    or others live in it, with `own_network` crun makes the guest's.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Create:
     shm_bytes: int = 0
     machine_bytes: int = 0
     network: str = ""
+    shared_network: bool = False
     own_network: bool = False
 
 

@@ -286,6 +286,41 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Tell who listens in a network: now, and as it changes, looking every so often."""
+
+    namespace: str
+    period_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP socket that listens."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Event: all that listen in a network now, at most 1,024."""
+
+    namespace: str
+    found: tuple[Listener, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Connect to a listener of a network; two streams carry the connection's bytes."""
+
+    namespace: str
+    address: str
+    port: int
+    inward: int
+    outward: int
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """What the guest sees after a rescan: PCI addresses, sorted."""
 
@@ -300,6 +335,8 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "online": (Online, Online),
     "share": (Share, Nothing),
     "network": (Network, Nothing),
+    "watch": (Watch, Nothing),
+    "call": (Call, Nothing),
     "create": (CreateContainer, Started),
     "start": (Target, Nothing),
     "exec": (ExecProcess, Started),
@@ -319,5 +356,6 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
 EVENTS: Final[dict[str, type]] = {
     "ready": Hello,
     "exited": Exited,
+    "listeners": Listeners,
     "oom": OutOfMemory,
 }

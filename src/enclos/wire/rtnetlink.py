@@ -49,7 +49,10 @@ CLONED: Final = 0x200
 """RTM_F_CLONED: a cached route."""
 IFA_F_PERMANENT: Final = 0x80
 NUD_PERMANENT: Final = 0x80
-_IFA_CACHEINFO, _IFA_FLAGS = 6, 8
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
+_RTA_PRIORITY: Final = 6
+_TABLE_MAIN: Final = 254
+_UNICAST: Final = 1
 _FRA_PROTOCOL: Final = 21
 
 
@@ -290,6 +293,8 @@ class RouteFacts:
     table: int
     protocol: int
     flags: int
+    metric: int
+    default: bool
     by_gateway: bool
 
 
@@ -298,8 +303,20 @@ def route_facts(body: bytes) -> RouteFacts:
     fields = KINDS["route"].fixed.unpack_from(body)
     found: Mapping[int, bytes] = dict(attributes(body[KINDS["route"].fixed.size :]))
     table = _integer(found[RTA_TABLE]) if RTA_TABLE in found else fields[4]
-    gateway = any(number in found for number in (RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH))
-    return RouteFacts(table=table, protocol=fields[5], flags=fields[8], by_gateway=gateway)
+    return RouteFacts(
+        table=table,
+        protocol=fields[5],
+        flags=fields[8],
+        metric=_integer(found.get(_RTA_PRIORITY, b"")),
+        default=fields[1] == 0 and table == _TABLE_MAIN and fields[7] == _UNICAST,
+        by_gateway=any(number in found for number in (RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH)),
+    )
+
+
+def address_bytes(entry: Entry) -> bytes:
+    """The address itself, 4 or 16 bytes."""
+    found = dict(attributes(entry.body[KINDS["address"].fixed.size :]))
+    return found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS, b""))
 
 
 def address_flags(body: bytes) -> int:

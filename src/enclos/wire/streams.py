@@ -200,6 +200,7 @@ class Input:
         self.remaining = STREAM_WINDOW
         self._sources: list[Source] = []
         self._ended = False
+        self.over: Final = asyncio.Event()
         link.transmitters[number] = self
 
     def attach(self, descriptor: int, *, ends: bool) -> Callable[[], None]:
@@ -223,6 +224,7 @@ class Input:
     def reset(self) -> None:
         """See `link.Transmitter`."""
         self._ended = True
+        self.over.set()
         for source in list(self._sources):
             source.close()
 

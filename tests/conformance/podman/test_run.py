@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from tests.support import bundles
 from tests.support.podman import IMAGE, Podman
 
 CGROUP: Final = "/sys/fs/cgroup"
@@ -148,12 +149,6 @@ def test_namespaces_of_the_host_are_the_guests(podman: Podman) -> None:
     assert spaces[::2] == spaces[1::2]
 
 
-def test_the_hosts_network_is_refused(podman: Podman) -> None:
-    answer = podman.run("run", "--rm", "--network=host", IMAGE, "true")
-    assert answer.code == 126, answer.err
-    assert "--network none" in answer.err
-
-
 def test_a_network_with_interfaces_is_the_containers(podman: Podman, tmp_path: Path) -> None:
     script = "ip link add e0 type veth peer name e1 && ip link set e0 up"
     path = tmp_path / "network"
@@ -167,18 +162,26 @@ def test_a_network_with_interfaces_is_the_containers(podman: Podman, tmp_path: P
     assert " e0:" in answer.out
 
 
-def test_a_network_in_use_by_others_is_refused(podman: Podman) -> None:
-    """Its packets would be taken from them."""
+def test_a_network_in_use_by_others_is_shared(podman: Podman) -> None:
+    """Its packets are left alone: the guest has its address, and no tap is there."""
+    script = "ip link add e0 type veth peer name e1 && ip link set e0 up"
+    address = "ip address add 10.9.8.7/24 dev e0"
     with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo up; exec sleep 99"], stdout=subprocess.PIPE
+        ["unshare", "--net", "sh", "-c", f"{script} && {address} && echo up; exec sleep 99"],
+        stdout=subprocess.PIPE,
     ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"up\n"
         path = f"/proc/{holder.pid}/ns/net"
-        answer = podman.run("run", "--rm", f"--network=ns:{path}", IMAGE, "true")
+        look = f"nsenter --net={path} ip -o link"
+        before = subprocess.check_output(look.split(), text=True)
+        flags = ("run", "--rm", f"--network=ns:{path}", f"--volume={bundles.busybox()}:/busybox")
+        answer = podman.run(*flags, IMAGE, "/busybox", "ip", "address")
+        after = subprocess.check_output(look.split(), text=True)
         holder.kill()
-    assert answer.code == 126, answer.err
-    assert "other processes live in the namespace" in answer.err
+    assert answer.code == 0, answer.err
+    assert "inet 10.9.8.7/24" in answer.out
+    assert after == before
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ class QemuMachine:
         """See `Machine`."""
         await nics.plug(self._monitor, slot, mac, descriptors)
 
+    async def plug_stream_nic(self, slot: int, mac: str, descriptor: int) -> None:
+        """See `Machine`."""
+        await nics.plug_stream(self._monitor, slot, mac, descriptor)
+
     async def unplug_nic(self, slot: int) -> None:
         """See `Machine`."""
         await nics.unplug(self._monitor, slot)

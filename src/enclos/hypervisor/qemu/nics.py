@@ -19,6 +19,13 @@ async def plug(monitor: Monitor, slot: int, mac: str, descriptors: Sequence[int]
     await _plug(monitor, slot, mac, {"type": "tap", _key(names): ":".join(names)}, len(names))
 
 
+async def plug_stream(monitor: Monitor, slot: int, mac: str, descriptor: int) -> None:
+    """A virtio-net device at port `slot` whose packets go through a connected unix socket."""
+    name = f"stream{slot}"
+    await monitor.hand_over(descriptor, "getfd", {"fdname": name})
+    await _plug(monitor, slot, mac, {"type": "socket", "fd": name}, 1)
+
+
 async def unplug(monitor: Monitor, slot: int) -> None:
     """Take it away; raises `TimedOut` if the guest does not let go of it."""
     async with monitor.expecting("DEVICE_DELETED", timeout_s=_UNPLUG_S) as events:

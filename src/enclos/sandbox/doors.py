@@ -1,0 +1,157 @@
+"""Listeners of the guest, opened on the host's side of its network: connections are carried in.
+
+Where a namespace is shared with others (the host's, or another container's) a listener of the
+guest listens there at the same address: exactly those, never all ports (decision 25). In a
+namespace of the container's own only the loopback needs it: engines that forward ports dial
+localhost there. What the guest says is an address and a port to listen on, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from typing import Final
+
+from enclos import log
+from enclos.network import namespace as namespaces
+from enclos.network.namespace import Namespace
+from enclos.sandbox import coupling
+from enclos.wire import messages as m
+from enclos.wire.link import Link
+
+PERIOD_MS: Final = 500
+_BACKLOG: Final = 128
+_MOST_DOORS: Final = 1024
+_MOST_CALLS: Final = 1024
+_LOOPBACKS: Final = ("127.0.0.1", "::1")
+_NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
+
+
+@dataclass(slots=True)
+class Doors:
+    """The open doors of one network; `everywhere` if it is shared, else on the loopback only."""
+
+    namespace: Namespace
+    everywhere: bool
+    open: dict[m.Listener, socket.socket] = field(default_factory=dict[m.Listener, socket.socket])
+    calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+    told: set[m.Listener] = field(default_factory=set[m.Listener])
+    """Those that were refused, which is logged once."""
+
+
+def follow(doors: Doors, link: Link, found: tuple[m.Listener, ...]) -> None:
+    """Have a door for each of `found` and for no other."""
+    wanted = {where: one for one in found[:_MOST_DOORS] for where in _where(doors, one)}
+    for where in [where for where in doors.open if where not in wanted]:
+        _close(doors, where)
+    for where in sorted(wanted, key=_order):
+        if where not in doors.open:
+            _open(doors, link, where, wanted[where])
+
+
+def close(doors: Doors) -> None:
+    """Close all, and every call that goes through them."""
+    for where in list(doors.open):
+        _close(doors, where)
+    for task in list(doors.calls):
+        task.cancel()
+
+
+def _where(doors: Doors, listener: m.Listener) -> list[m.Listener]:
+    """Where a listener of the guest is to be reached on the host's side."""
+    try:
+        address = ipaddress.ip_address(listener.address)
+    except ValueError:
+        return []
+    if not 0 < listener.port < 1 << 16:
+        return []
+    if doors.everywhere:
+        return [m.Listener(str(address), listener.port)]
+    if address.is_loopback:
+        return [m.Listener(str(address), listener.port)]
+    if not address.is_unspecified:
+        return []
+    loopbacks = _LOOPBACKS if address.version == 6 else _LOOPBACKS[:1]
+    return [m.Listener(one, listener.port) for one in loopbacks]
+
+
+def _order(listener: m.Listener) -> tuple[bool, str, int]:
+    """IPv4 first: an IPv6 door to everybody then keeps to its own."""
+    return ":" in listener.address, listener.address, listener.port
+
+
+def _open(doors: Doors, link: Link, where: m.Listener, listener: m.Listener) -> None:
+    try:
+        door = _listening(doors.namespace, where)
+    except OSError as error:
+        if error.errno not in _NOT_HERE and where not in doors.told:
+            if len(doors.told) < _MOST_DOORS:
+                doors.told.add(where)
+            log.warning(
+                "a port of the guest cannot be opened on the host",
+                address=where.address, port=where.port, error=error.strerror,
+            )  # fmt: skip
+        return
+    doors.open[where] = door
+    loop = asyncio.get_running_loop()
+    loop.add_reader(door.fileno(), _knock, doors, link, door, listener)
+
+
+def _listening(namespace: Namespace, where: m.Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
+    with namespaces.inside(namespace.descriptor, namespace.path):
+        door = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((where.address, where.port))
+        except OSError as error:
+            if family == socket.AF_INET or error.errno != errno.EADDRINUSE:
+                raise
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            door.bind((where.address, where.port))
+        door.listen(_BACKLOG)
+    except BaseException:
+        door.close()
+        raise
+    return door
+
+
+def _close(doors: Doors, where: m.Listener) -> None:
+    door = doors.open.pop(where)
+    asyncio.get_running_loop().remove_reader(door.fileno())
+    door.close()
+
+
+def _knock(doors: Doors, link: Link, door: socket.socket, listener: m.Listener) -> None:
+    try:
+        caller, _ = door.accept()
+    except OSError:
+        return  # it went away before it was let in
+    if len(doors.calls) >= _MOST_CALLS:
+        coupling.refuse(caller)
+        return
+    task = asyncio.get_running_loop().create_task(_carry(doors, link, caller, listener))
+    doors.calls.add(task)
+    task.add_done_callback(doors.calls.discard)
+
+
+async def _carry(doors: Doors, link: Link, caller: socket.socket, listener: m.Listener) -> None:
+    """Carry one connection to its end."""
+    called = _called(caller, listener)
+
+    def call(inward: int, outward: int) -> m.Call:
+        return m.Call(doors.namespace.name, called, listener.port, inward, outward)
+
+    await coupling.couple(link, caller, "call", call)
+
+
+def _called(caller: socket.socket, listener: m.Listener) -> str:
+    """What to dial in the guest: the listener's own address, or the loopback for any."""
+    if not ipaddress.ip_address(listener.address).is_unspecified:
+        return listener.address
+    own: str = caller.getsockname()[0]
+    return _LOOPBACKS[0] if "." in own else _LOOPBACKS[1]
