@@ -10,6 +10,7 @@ from enclos.guest import (
     complaints,
     crun,
     disks,
+    mirror,
     netns,
     nodes,
     oom,
@@ -102,7 +103,10 @@ def _forget(agent: Agent, owner: Container) -> None:
     if agent.containers.get(owner.id) is owner:
         del agent.containers[owner.id]
         sharedmemory.forget(owner.id)
-        netns.take_back(agent.networks, owner.id)
+        gone = netns.take_back(agent.networks, owner.id)
+        if gone is not None:
+            mirror.forget(agent, gone)
+            gone.close()
         _remove(_bundle(owner.id))
 
 

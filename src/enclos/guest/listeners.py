@@ -11,24 +11,21 @@ import os
 import socket
 from typing import Final
 
-from enclos.errors import GuestFailed, InvalidRequest, NotFound
-from enclos.guest import netns
+from enclos.errors import GuestFailed, InvalidRequest
+from enclos.guest import coupling, netns
 from enclos.guest.agent import Agent
 from enclos.guest.netns import GuestNetwork
-from enclos.guest.streams import Input, Output, Streams
+from enclos.linux import listening
 from enclos.wire.messages import Call, Listener, Listeners, Nothing, Watch
 
 _MOST: Final = 1024
-_READ_BYTES: Final = 1 << 18
-_LISTEN: Final = "0A"
-_TABLES: Final = (("/proc/self/net/tcp", socket.AF_INET), ("/proc/self/net/tcp6", socket.AF_INET6))
-_WORD: Final = 8
+_SHORTEST_MS: Final = 10
 
 
 async def watch(agent: Agent, request: Watch) -> Nothing:
     """Tell of listeners every so often, as long as the network is there."""
-    network = _known(agent, request.namespace)
-    if request.period_ms < 10:
+    network = netns.known(agent.networks, request.namespace)
+    if request.period_ms < _SHORTEST_MS:
         raise InvalidRequest(f"a period of {request.period_ms} ms is too short")
     if not network.watched:
         network.watched = True
@@ -38,10 +35,8 @@ async def watch(agent: Agent, request: Watch) -> Nothing:
 
 async def call(agent: Agent, request: Call) -> Nothing:
     """Connect to a listener; `inward` goes to it, `outward` comes from it."""
-    network = _known(agent, request.namespace)
-    numbers = (request.inward, request.outward)
-    if any(number in agent.streams or not 0 < number < 1 << 32 for number in numbers):
-        raise InvalidRequest(f"stream numbers {numbers} are out of range or in use")
+    network = netns.known(agent.networks, request.namespace)
+    coupling.check(agent, request.inward, request.outward)
     with netns.inside(network.descriptor):
         family = socket.AF_INET6 if ":" in request.address else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -53,35 +48,8 @@ async def call(agent: Agent, request: Call) -> Nothing:
     if failed not in {0, errno.EINPROGRESS}:
         connection.close()
         raise GuestFailed(f"nobody listens on port {request.port}: {os.strerror(failed)}")
-    _Sending(agent.streams, request.inward, connection)
-    Output(agent.streams, request.outward).attach(os.dup(connection.fileno()))
+    coupling.couple(agent, connection, request.inward, request.outward)
     return Nothing()
-
-
-def _known(agent: Agent, name: str) -> GuestNetwork:
-    network = agent.networks.get(name)
-    if network is None:
-        raise NotFound(f"there is no network {name[:60]!r}")
-    return network
-
-
-class _Sending(Input):
-    """What the host sends; its end is told to the listener, who may go on talking."""
-
-    def __init__(self, streams: Streams, number: int, connection: socket.socket) -> None:
-        super().__init__(streams, number)
-        self._connection = connection
-        self.attach(os.dup(connection.fileno()))
-
-    def close(self) -> None:
-        """See `Input`."""
-        super().close()
-        try:
-            self._connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # it was never connected, or is no longer
-        finally:
-            self._connection.close()
 
 
 def _look(
@@ -96,26 +64,7 @@ def _look(
 
 
 def _listeners(network: GuestNetwork) -> tuple[Listener, ...]:
-    """TCP sockets that listen, sorted; the kernel lists them before all others."""
-    found: set[tuple[str, int]] = set()
+    """TCP sockets that listen, sorted; not the agent's own that stand for the host's."""
     with netns.inside(network.descriptor):
-        for path, family in _TABLES:
-            if os.path.exists(path):
-                found |= _parsed(path, family)
+        found = listening.sockets() - network.mirrored.keys()
     return tuple(Listener(address, port) for address, port in sorted(found)[:_MOST])
-
-
-def _parsed(path: str, family: int) -> set[tuple[str, int]]:
-    with open(path, "rb") as file:
-        lines = file.read(_READ_BYTES).decode("ascii").splitlines()[1:]
-    found: set[tuple[str, int]] = set()
-    for line in lines:
-        words = line.split()
-        if len(words) > 3 and words[3] == _LISTEN:
-            address, _, port = words[1].partition(":")
-            raw = b"".join(
-                int(address[at : at + _WORD], 16).to_bytes(4, "little")
-                for at in range(0, len(address), _WORD)
-            )
-            found.add((socket.inet_ntop(family, raw), int(port, 16)))
-    return found

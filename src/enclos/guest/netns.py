@@ -9,8 +9,10 @@ lies in the template.
 from __future__ import annotations
 
 import os
+import socket
 from typing import Final
 
+from enclos.errors import NotFound
 from enclos.ids import check_id
 from enclos.linux import libc
 from enclos.linux.netlink import Netlink
@@ -24,7 +26,11 @@ _LOOPBACK: Final = 1
 
 
 class GuestNetwork:
-    """An open network namespace; `indexes` maps the host's numbers of interfaces to its own."""
+    """An open network namespace; `indexes` maps the host's numbers of interfaces to its own.
+
+    `mirrored` are listeners that stand for the host's, by place; `knocking` who connected there
+    and waits for the host, by the number that was told.
+    """
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
@@ -32,6 +38,8 @@ class GuestNetwork:
         with inside(self.descriptor):
             self.netlink: Final = Netlink()
         self.watched = False
+        self.mirrored: Final[dict[tuple[str, int], socket.socket]] = {}
+        self.knocking: Final[dict[int, socket.socket]] = {}
         self.indexes: Final[dict[int, int]] = {_LOOPBACK: _LOOPBACK}
 
     def close(self) -> None:
@@ -64,6 +72,13 @@ def find(networks: dict[str, GuestNetwork], name: str) -> GuestNetwork:
     return networks[name]
 
 
+def known(networks: dict[str, GuestNetwork], name: str) -> GuestNetwork:
+    """The network called `name`; raises `NotFound`."""
+    if name not in networks:
+        raise NotFound(f"there is no network {name[:60]!r}")
+    return networks[name]
+
+
 def adopt(networks: dict[str, GuestNetwork], name: str, pid: int) -> None:
     """Know the namespace of process `pid`, which crun made, by `name` from now on."""
     if name not in networks:
@@ -78,15 +93,14 @@ def give(networks: dict[str, GuestNetwork], name: str, container_id: str) -> Non
     os.symlink(name, link_of(container_id))
 
 
-def take_back(networks: dict[str, GuestNetwork], container_id: str) -> None:
-    """The container is gone; so is its network if no other container has it."""
+def take_back(networks: dict[str, GuestNetwork], container_id: str) -> GuestNetwork | None:
+    """The container is gone; its network, to be closed, if no other container has it."""
     link = link_of(container_id)
     if not os.path.islink(link):
-        return
+        return None
     name = os.readlink(link)
     os.unlink(link)
-    if name not in _given():
-        networks.pop(name).close()
+    return networks.pop(name) if name not in _given() else None
 
 
 def link_of(container_id: str) -> str:

@@ -68,10 +68,9 @@ def _where(doors: Doors, listener: m.Listener) -> list[m.Listener]:
         return []
     if not 0 < listener.port < 1 << 16:
         return []
-    if doors.everywhere:
-        return [m.Listener(str(address), listener.port)]
-    if address.is_loopback:
-        return [m.Listener(str(address), listener.port)]
+    if doors.everywhere or address.is_loopback:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        return [m.Listener(socket.inet_ntop(family, address.packed), listener.port)]
     if not address.is_unspecified:
         return []
     loopbacks = _LOOPBACKS if address.version == 6 else _LOOPBACKS[:1]

@@ -46,6 +46,8 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             task.add_done_callback(sandbox.tasks.discard)
     elif name == "listeners":
         networks.listeners(sandbox, codec.decode(m.Listeners, body))
+    elif name == "knock":
+        networks.knock(sandbox, codec.decode(m.Knock, body))
     elif name == "oom":
         starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
 

@@ -22,9 +22,10 @@ from enclos.network.namespace import Namespace
 from enclos.network.taps import Tap
 from enclos.plan import network as planning
 from enclos.plan.network import NOTHING, Delta, Wanted
-from enclos.sandbox import doors, sharing
+from enclos.sandbox import doors, mirror, sharing
 from enclos.sandbox.doors import Doors
 from enclos.sandbox.live import Sandbox
+from enclos.sandbox.mirror import Mirrored
 from enclos.state import ledger
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -56,6 +57,7 @@ class Attached:
     stack: ExitStack
     shared: bool
     doors: Doors
+    mirrored: Mirrored
     now: Wanted = NOTHING
     ports: dict[int, Port] = field(default_factory=dict[int, Port])
     users: set[str] = field(default_factory=set[str])
@@ -74,7 +76,9 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
     attached = _known(sandbox, namespace)
     if attached is None:
         shared = request.shared_network
-        attached = Attached(namespace, stack, shared, Doors(namespace, everywhere=shared))
+        attached = Attached(
+            namespace, stack, shared, Doors(namespace, everywhere=shared), Mirrored(namespace)
+        )
         sandbox.networks[namespace.name] = attached
         _watch(sandbox, attached)
     else:
@@ -88,10 +92,10 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
 async def open_doors(sandbox: Sandbox, container_id: str) -> None:
     """From now on listeners of the container are reached from outside of the guest.
 
-    A network of nothing but a loopback has no outside.
+    A network of its own with nothing but a loopback has no outside.
     """
     for attached in list(sandbox.networks.values()):
-        if container_id in attached.users and attached.ports:
+        if container_id in attached.users and (attached.ports or attached.shared):
             watch = m.Watch(attached.namespace.name, doors.PERIOD_MS)
             await sandbox.agent().call("watch", watch, m.Nothing, timeout_s=_TIMEOUT_S)
 
@@ -101,6 +105,13 @@ def listeners(sandbox: Sandbox, told: m.Listeners) -> None:
     attached = sandbox.networks.get(told.namespace)
     if attached is not None:
         doors.follow(attached.doors, sandbox.agent(), told.found)
+
+
+def knock(sandbox: Sandbox, told: m.Knock) -> None:
+    """The guest says that somebody wants one of the host's listeners that are mirrored there."""
+    attached = sandbox.networks.get(told.namespace)
+    if attached is not None:
+        mirror.knock(attached.mirrored, sandbox.agent(), told)
 
 
 async def leave(sandbox: Sandbox, container_id: str) -> None:
@@ -120,6 +131,8 @@ async def look_again(sandbox: Sandbox, container_id: str) -> None:
     for attached in list(sandbox.networks.values()):
         if container_id in attached.users:
             await refresh(sandbox, attached)
+            if attached.shared:
+                await mirror.begin(attached.mirrored, attached.doors, sandbox.agent())
 
 
 async def refresh(sandbox: Sandbox, attached: Attached) -> None:
@@ -149,6 +162,7 @@ def close(attached: Attached) -> None:
     """Let go of everything on the host."""
     _unwatch(attached)
     doors.close(attached.doors)
+    mirror.close(attached.mirrored)
     for port in attached.ports.values():
         port.stack.close()
     attached.ports.clear()

@@ -321,6 +321,34 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Listen in a network in place of these, which listen on the host, and of no others."""
+
+    namespace: str
+    found: tuple[Listener, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Event: somebody has connected to the mirrored listener at `where`."""
+
+    namespace: str
+    number: int
+    where: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Who knocked is coupled with two streams, or refused."""
+
+    namespace: str
+    number: int
+    inward: int = 0
+    outward: int = 0
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """What the guest sees after a rescan: PCI addresses, sorted."""
 
@@ -337,6 +365,8 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "network": (Network, Nothing),
     "watch": (Watch, Nothing),
     "call": (Call, Nothing),
+    "mirror": (Mirror, Nothing),
+    "admit": (Admit, Nothing),
     "create": (CreateContainer, Started),
     "start": (Target, Nothing),
     "exec": (ExecProcess, Started),
@@ -357,5 +387,6 @@ EVENTS: Final[dict[str, type]] = {
     "ready": Hello,
     "exited": Exited,
     "listeners": Listeners,
+    "knock": Knock,
     "oom": OutOfMemory,
 }

@@ -1,0 +1,122 @@
+"""Listeners of a network that others share on the host, mirrored in the guest.
+
+The agent listens at their places: what connects there is carried to the host, and a program that
+wants the port is told that it is taken, as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import socket
+import struct
+from typing import Final
+
+from enclos.errors import NotFound
+from enclos.guest import coupling, netns
+from enclos.guest.agent import Agent
+from enclos.guest.loop import READ
+from enclos.guest.netns import GuestNetwork
+from enclos.wire.messages import Admit, Knock, Listener, Mirror, Nothing
+
+_MOST: Final = 1024
+_BACKLOG: Final = 128
+_WAITING: Final = 256
+_RESET: Final = struct.pack("ii", 1, 0)
+_numbers: Final = itertools.count(1)
+_REFUSED: Final = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
+"""A program of the guest has it, or the guest lacks the address."""
+
+
+async def mirror(agent: Agent, request: Mirror) -> Nothing:
+    """Listen for each of `found` and no other from now on."""
+    network = netns.known(agent.networks, request.namespace)
+    wanted = {(one.address, one.port) for one in request.found[:_MOST]}
+    for where in [where for where in network.mirrored if where not in wanted]:
+        _close(agent, network, where)
+    for where in sorted(wanted - network.mirrored.keys(), key=_order):
+        _listen(agent, network, where)
+    return Nothing()
+
+
+async def admit(agent: Agent, request: Admit) -> Nothing:
+    """Couple a connection that was told by `knock`, or refuse it if the host does."""
+    network = netns.known(agent.networks, request.namespace)
+    connection = network.knocking.pop(request.number, None)
+    if connection is None:
+        raise NotFound(f"nobody knocks by the number {request.number}")
+    if request.refused:
+        _refuse(connection)
+        return Nothing()
+    try:
+        coupling.check(agent, request.inward, request.outward)
+    except BaseException:
+        _refuse(connection)
+        raise
+    coupling.couple(agent, connection, request.inward, request.outward)
+    return Nothing()
+
+
+def forget(agent: Agent, network: GuestNetwork) -> None:
+    """Close everything: the network is going."""
+    for where in list(network.mirrored):
+        _close(agent, network, where)
+    for connection in network.knocking.values():
+        _refuse(connection)
+    network.knocking.clear()
+
+
+def _close(agent: Agent, network: GuestNetwork, where: tuple[str, int]) -> None:
+    listener = network.mirrored.pop(where)
+    agent.loop.forget(listener.fileno())
+    listener.close()
+
+
+def _order(where: tuple[str, int]) -> tuple[bool, str, int]:
+    """IPv4 first: an IPv6 socket for everybody then keeps to its own."""
+    return ":" in where[0], *where
+
+
+def _listen(agent: Agent, network: GuestNetwork, where: tuple[str, int]) -> None:
+    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    with netns.inside(network.descriptor):
+        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(where)
+        except OSError:
+            if family == socket.AF_INET:
+                raise
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(where)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno not in _REFUSED:
+            raise
+        return
+    network.mirrored[where] = listener
+    agent.loop.watch(listener.fileno(), READ, lambda _: _accept(agent, network, where, listener))
+
+
+def _accept(
+    agent: Agent, network: GuestNetwork, where: tuple[str, int], listener: socket.socket
+) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return  # it went away before it was let in
+    if len(network.knocking) >= _WAITING:
+        _refuse(connection)
+        return
+    os.set_blocking(connection.fileno(), False)
+    number = next(_numbers)
+    network.knocking[number] = connection
+    agent.say("knock", Knock(network.name, number, Listener(*where)))
+
+
+def _refuse(connection: socket.socket) -> None:
+    with connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -1,0 +1,123 @@
+"""Listeners of others in a shared network, mirrored in the guest: it reaches them as they do.
+
+The guest's packets to the shared address or to its loopback never leave it. So the agent listens
+where others listen on the host, and what connects to it there is carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from typing import Final
+
+from enclos import log
+from enclos.errors import EnclosError, Lost
+from enclos.linux import listening
+from enclos.network import namespace as namespaces
+from enclos.network.namespace import Namespace
+from enclos.sandbox import coupling
+from enclos.sandbox.doors import Doors
+from enclos.wire import messages as m
+from enclos.wire.link import Link
+
+PERIOD_S: Final = 0.5
+_MOST: Final = 1024
+_MOST_CALLS: Final = 1024
+_TIMEOUT_S: Final = 20
+
+
+@dataclass(slots=True)
+class Mirrored:
+    """What the guest has of a shared network's listeners."""
+
+    namespace: Namespace
+    told: frozenset[m.Listener] = frozenset()
+    calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+    following: asyncio.Task[None] | None = None
+
+
+async def begin(mirrored: Mirrored, doors: Doors, link: Link) -> None:
+    """Mirror what listens now, and follow it from then on until `close`."""
+    if mirrored.following is None:
+        await _tell(mirrored, doors, link)
+        mirrored.following = asyncio.get_running_loop().create_task(_follow(mirrored, doors, link))
+
+
+async def _follow(mirrored: Mirrored, doors: Doors, link: Link) -> None:
+    while True:
+        await asyncio.sleep(PERIOD_S)
+        try:
+            await _tell(mirrored, doors, link)
+        except Lost:
+            return
+        except EnclosError as error:
+            log.warning("the guest misses listeners of the host", error=error)
+
+
+async def _tell(mirrored: Mirrored, doors: Doors, link: Link) -> None:
+    """Look, and tell the guest what has changed."""
+    namespace = mirrored.namespace
+    with namespaces.inside(namespace.descriptor, namespace.path):
+        found = {m.Listener(*one) for one in listening.sockets()}
+    others = sorted(found - doors.open.keys(), key=lambda one: (one.address, one.port))[:_MOST]
+    if frozenset(others) == mirrored.told:
+        return
+    message = m.Mirror(namespace.name, tuple(others))
+    await link.call("mirror", message, m.Nothing, timeout_s=_TIMEOUT_S)
+    mirrored.told = frozenset(others)
+
+
+def knock(mirrored: Mirrored, link: Link, told: m.Knock) -> None:
+    """Somebody in the guest has connected to a mirrored listener."""
+    welcome = told.where in mirrored.told and len(mirrored.calls) < _MOST_CALLS
+    task = asyncio.get_running_loop().create_task(_admit(mirrored, link, told, welcome=welcome))
+    mirrored.calls.add(task)
+    task.add_done_callback(mirrored.calls.discard)
+
+
+def close(mirrored: Mirrored) -> None:
+    """Follow no longer, and end every connection."""
+    if mirrored.following is not None:
+        mirrored.following.cancel()
+        mirrored.following = None
+    for task in list(mirrored.calls):
+        task.cancel()
+
+
+async def _admit(mirrored: Mirrored, link: Link, told: m.Knock, *, welcome: bool) -> None:
+    connection = await _connected(mirrored.namespace, told.where) if welcome else None
+    if connection is None:
+        refusal = m.Admit(told.namespace, told.number, refused=True)
+        try:
+            await link.call("admit", refusal, m.Nothing, timeout_s=_TIMEOUT_S)
+        except EnclosError as error:
+            log.debug("it has gone", error=error)
+        return
+
+    def admit(inward: int, outward: int) -> m.Admit:
+        return m.Admit(told.namespace, told.number, inward, outward)
+
+    await coupling.couple(link, connection, "admit", admit)
+
+
+async def _connected(namespace: Namespace, where: m.Listener) -> socket.socket | None:
+    address = ipaddress.ip_address(where.address)
+    called = where.address
+    if address.is_unspecified:
+        called = "127.0.0.1" if address.version == 4 else "::1"
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with namespaces.inside(namespace.descriptor, namespace.path):
+        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await asyncio.get_running_loop().sock_connect(connection, (called, where.port))
+    except (OSError, TimeoutError) as error:
+        connection.close()
+        log.debug("a listener of the host does not answer", port=where.port, error=error)
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
