@@ -158,14 +158,19 @@ def _wait_closed(host: Member) -> str:
     return listeners
 
 
-def test_a_port_that_the_host_has_taken_stays_the_hosts(guest: Guest, host: Member) -> None:
-    busybox = bundles.busybox()
+@pytest.mark.parametrize("place", ["127.0.0.1", "::1", "its address"])
+def test_listeners_of_the_host_are_the_guests(guest: Guest, host: Member, place: str) -> None:
+    """They are reached, and their ports are taken."""
+    address = host.ip["eth0"] if place == "its address" else place
     inside = f"nsenter --net={host.netns.path}"
-    script = f"echo the host | timeout 100 {inside} {busybox} nc -l -p 7300 >/dev/null"
+    script = f"echo the host | timeout 100 {inside} {bundles.busybox()} nc -l -p 7300 >/dev/null"
     with subprocess.Popen(["sh", "-c", script]):
-        guest.ok("(echo the guest | timeout 100 nc -l -p 7300) >/dev/null 2>&1 & sleep 3")
-        said = host.netns.run(str(busybox), "nc", "-w", "10", "127.0.0.1", "7300")
-    assert said == "the host\n"
+        taken = guest.ok("sleep 3; timeout 5 nc -l -p 7300 </dev/null 2>&1 || echo $?")
+        assert "in use" in taken
+        assert guest.ok(f"sleep 3 | nc -w 10 {address} 7300") == "the host\n"
+    listen = "timeout 1 nc -l -p 7300 </dev/null >/dev/null 2>&1"
+    free = f"for i in $(seq 50); do {listen}; [ $? = 1 ] || break; sleep 0.2; done; echo $i"
+    assert int(guest.ok(free)) < 50
 
 
 def test_passt_that_is_killed_comes_again(guest: Guest, host: Member, bridge: Bridge) -> None:

@@ -6,7 +6,6 @@ wants the port is told that it is taken, as it is.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import socket
@@ -14,7 +13,7 @@ import struct
 from typing import Final
 
 from enclos.errors import NotFound
-from enclos.guest import coupling, netns
+from enclos.guest import coupling, netns, resolvers
 from enclos.guest.agent import Agent
 from enclos.guest.loop import READ
 from enclos.guest.netns import GuestNetwork
@@ -25,8 +24,6 @@ _BACKLOG: Final = 128
 _WAITING: Final = 256
 _RESET: Final = struct.pack("ii", 1, 0)
 _numbers: Final = itertools.count(1)
-_REFUSED: Final = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
-"""A program of the guest has it, or the guest lacks the address."""
 
 
 async def mirror(agent: Agent, request: Mirror) -> Nothing:
@@ -37,6 +34,7 @@ async def mirror(agent: Agent, request: Mirror) -> Nothing:
         _close(agent, network, where)
     for where in sorted(wanted - network.mirrored.keys(), key=_order):
         _listen(agent, network, where)
+    resolvers.mirror(agent, network, {(one.address, one.port) for one in request.resolvers[:_MOST]})
     return Nothing()
 
 
@@ -65,6 +63,7 @@ def forget(agent: Agent, network: GuestNetwork) -> None:
     for connection in network.knocking.values():
         _refuse(connection)
     network.knocking.clear()
+    resolvers.mirror(agent, network, set())
 
 
 def _close(agent: Agent, network: GuestNetwork, where: tuple[str, int]) -> None:
@@ -92,10 +91,8 @@ def _listen(agent: Agent, network: GuestNetwork, where: tuple[str, int]) -> None
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(where)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except OSError:  # a program of the guest has it, or the guest lacks the address
         listener.close()
-        if error.errno not in _REFUSED:
-            raise
         return
     network.mirrored[where] = listener
     agent.loop.watch(listener.fileno(), READ, lambda _: _accept(agent, network, where, listener))

@@ -29,7 +29,8 @@ class GuestNetwork:
     """An open network namespace; `indexes` maps the host's numbers of interfaces to its own.
 
     `mirrored` are listeners that stand for the host's, by place; `knocking` who connected there
-    and waits for the host, by the number that was told.
+    and waits for the host, by the number that was told. `resolvers` and `asking` are the same
+    for datagrams.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +40,8 @@ class GuestNetwork:
             self.netlink: Final = Netlink()
         self.watched = False
         self.mirrored: Final[dict[tuple[str, int], socket.socket]] = {}
+        self.resolvers: Final[dict[tuple[str, int], socket.socket]] = {}
+        self.asking: Final[dict[int, tuple[socket.socket, tuple[str, int]]]] = {}
         self.knocking: Final[dict[int, socket.socket]] = {}
         self.indexes: Final[dict[int, int]] = {_LOOPBACK: _LOOPBACK}
 

@@ -48,6 +48,8 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
         networks.listeners(sandbox, codec.decode(m.Listeners, body))
     elif name == "knock":
         networks.knock(sandbox, codec.decode(m.Knock, body))
+    elif name == "question":
+        networks.question(sandbox, codec.decode(m.Question, body))
     elif name == "oom":
         starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
 

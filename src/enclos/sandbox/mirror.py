@@ -1,7 +1,8 @@
-"""Listeners of others in a shared network, mirrored in the guest: it reaches them as they do.
+"""Listeners of others on the host's side of a network, mirrored in the guest: it reaches them, too.
 
-The guest's packets to the shared address or to its loopback never leave it. So the agent listens
-where others listen on the host, and what connects to it there is carried out.
+The guest's packets to its own address or to its loopback never leave it. So the agent listens
+where others do on the host, and what comes to it there is carried out. In a shared network these
+are all that listen by TCP; in the container's own they are an engine's server of names.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +19,7 @@ from enclos.errors import EnclosError, Lost
 from enclos.linux import listening
 from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
-from enclos.sandbox import coupling
+from enclos.sandbox import coupling, resolvers
 from enclos.sandbox.doors import Doors
 from enclos.wire import messages as m
 from enclos.wire.link import Link
@@ -33,15 +35,18 @@ class Mirrored:
     """What the guest has of a shared network's listeners."""
 
     namespace: Namespace
-    told: frozenset[m.Listener] = frozenset()
+    shared: bool
+    told: set[m.Listener] = field(default_factory=set[m.Listener])
+    resolvers: set[m.Listener] = field(default_factory=set[m.Listener])
     calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     following: asyncio.Task[None] | None = None
 
 
-async def begin(mirrored: Mirrored, doors: Doors, link: Link) -> None:
-    """Mirror what listens now, and follow it from then on until `close`."""
+async def look(mirrored: Mirrored, doors: Doors, link: Link) -> None:
+    """Mirror what listens now; in a shared network follow it from then on until `close`."""
     if mirrored.following is None:
         await _tell(mirrored, doors, link)
+    if mirrored.following is None and mirrored.shared:
         mirrored.following = asyncio.get_running_loop().create_task(_follow(mirrored, doors, link))
 
 
@@ -60,19 +65,35 @@ async def _tell(mirrored: Mirrored, doors: Doors, link: Link) -> None:
     """Look, and tell the guest what has changed."""
     namespace = mirrored.namespace
     with namespaces.inside(namespace.descriptor, namespace.path):
-        found = {m.Listener(*one) for one in listening.sockets()}
-    others = sorted(found - doors.open.keys(), key=lambda one: (one.address, one.port))[:_MOST]
-    if frozenset(others) == mirrored.told:
+        servers = {m.Listener(one, listening.DNS_PORT) for one in listening.resolvers()}
+        sockets = listening.sockets() if mirrored.shared else set[tuple[str, int]]()
+    others = {m.Listener(*one) for one in sockets} | servers
+    others -= doors.open.keys()
+    if others == mirrored.told and servers == mirrored.resolvers:
         return
-    message = m.Mirror(namespace.name, tuple(others))
+    message = m.Mirror(namespace.name, _listed(others), _listed(servers))
     await link.call("mirror", message, m.Nothing, timeout_s=_TIMEOUT_S)
-    mirrored.told = frozenset(others)
+    mirrored.told, mirrored.resolvers = others, servers
+
+
+def _listed(found: set[m.Listener]) -> tuple[m.Listener, ...]:
+    return tuple(sorted(found, key=lambda one: (one.address, one.port))[:_MOST])
 
 
 def knock(mirrored: Mirrored, link: Link, told: m.Knock) -> None:
     """Somebody in the guest has connected to a mirrored listener."""
     welcome = told.where in mirrored.told and len(mirrored.calls) < _MOST_CALLS
-    task = asyncio.get_running_loop().create_task(_admit(mirrored, link, told, welcome=welcome))
+    _begin(mirrored, _admit(mirrored, link, told, welcome=welcome))
+
+
+def question(mirrored: Mirrored, link: Link, told: m.Question) -> None:
+    """Somebody in the guest asks a mirrored resolver; one too many is lost as datagrams are."""
+    if told.where in mirrored.resolvers and len(mirrored.calls) < _MOST_CALLS:
+        _begin(mirrored, resolvers.ask(mirrored.namespace, link, told))
+
+
+def _begin(mirrored: Mirrored, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
     mirrored.calls.add(task)
     task.add_done_callback(mirrored.calls.discard)
 

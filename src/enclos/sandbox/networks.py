@@ -77,7 +77,11 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
     if attached is None:
         shared = request.shared_network
         attached = Attached(
-            namespace, stack, shared, Doors(namespace, everywhere=shared), Mirrored(namespace)
+            namespace,
+            stack,
+            shared,
+            Doors(namespace, everywhere=shared),
+            Mirrored(namespace, shared=shared),
         )
         sandbox.networks[namespace.name] = attached
         _watch(sandbox, attached)
@@ -114,6 +118,13 @@ def knock(sandbox: Sandbox, told: m.Knock) -> None:
         mirror.knock(attached.mirrored, sandbox.agent(), told)
 
 
+def question(sandbox: Sandbox, told: m.Question) -> None:
+    """The guest says that somebody asks for a name."""
+    attached = sandbox.networks.get(told.namespace)
+    if attached is not None:
+        mirror.question(attached.mirrored, sandbox.agent(), told)
+
+
 async def leave(sandbox: Sandbox, container_id: str) -> None:
     """The container needs its network no longer; without another user it is taken apart."""
     for name, attached in list(sandbox.networks.items()):
@@ -131,8 +142,7 @@ async def look_again(sandbox: Sandbox, container_id: str) -> None:
     for attached in list(sandbox.networks.values()):
         if container_id in attached.users:
             await refresh(sandbox, attached)
-            if attached.shared:
-                await mirror.begin(attached.mirrored, attached.doors, sandbox.agent())
+            await mirror.look(attached.mirrored, attached.doors, sandbox.agent())
 
 
 async def refresh(sandbox: Sandbox, attached: Attached) -> None:
@@ -305,5 +315,6 @@ def _unwatch(attached: Attached) -> None:
 async def _follow(sandbox: Sandbox, attached: Attached) -> None:
     try:
         await refresh(sandbox, attached)
+        await mirror.look(attached.mirrored, attached.doors, sandbox.agent())
     except EnclosError as error:
         log.warning("the guest misses a change", network=attached.namespace.name, error=error)

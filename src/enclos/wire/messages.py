@@ -322,10 +322,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Listen in a network in place of these, which listen on the host, and of no others."""
+    """Listen in a network in place of these, which listen on the host, and of no others.
+
+    `resolvers` get datagrams, each of which is a question with one answer.
+    """
 
     namespace: str
     found: tuple[Listener, ...]
+    resolvers: tuple[Listener, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +353,25 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Event: a datagram for a mirrored resolver, in hexadecimal."""
+
+    namespace: str
+    number: int
+    where: Listener
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the resolver says to a question; empty if it says nothing."""
+
+    namespace: str
+    number: int
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """What the guest sees after a rescan: PCI addresses, sorted."""
 
@@ -367,6 +390,7 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "call": (Call, Nothing),
     "mirror": (Mirror, Nothing),
     "admit": (Admit, Nothing),
+    "answer": (Answer, Nothing),
     "create": (CreateContainer, Started),
     "start": (Target, Nothing),
     "exec": (ExecProcess, Started),
@@ -388,5 +412,6 @@ EVENTS: Final[dict[str, type]] = {
     "exited": Exited,
     "listeners": Listeners,
     "knock": Knock,
+    "question": Question,
     "oom": OutOfMemory,
 }
