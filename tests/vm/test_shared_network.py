@@ -158,17 +158,21 @@ def _wait_closed(host: Member) -> str:
     return listeners
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1", "::1", "its address"])
-def test_listeners_of_the_host_are_the_guests(guest: Guest, host: Member, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "port"), [("127.0.0.1", 7300), ("::1", 7301), ("its address", 7302)]
+)
+def test_listeners_of_the_host_are_the_guests(
+    guest: Guest, host: Member, place: str, port: int
+) -> None:
     """They are reached, and their ports are taken."""
     address = host.ip["eth0"] if place == "its address" else place
     inside = f"nsenter --net={host.netns.path}"
-    script = f"echo the host | timeout 100 {inside} {bundles.busybox()} nc -l -p 7300 >/dev/null"
+    script = f"echo the host | timeout 100 {inside} {bundles.busybox()} nc -l -p {port} >/dev/null"
     with subprocess.Popen(["sh", "-c", script]):
-        taken = guest.ok("sleep 3; timeout 5 nc -l -p 7300 </dev/null 2>&1 || echo $?")
+        taken = guest.ok(f"sleep 3; timeout 5 nc -l -p {port} </dev/null 2>&1 || echo $?")
         assert "in use" in taken
-        assert guest.ok(f"sleep 3 | nc -w 10 {address} 7300") == "the host\n"
-    listen = "timeout 1 nc -l -p 7300 </dev/null >/dev/null 2>&1"
+        assert guest.ok(f"sleep 3 | nc -w 10 {address} {port}") == "the host\n"
+    listen = f"timeout 1 nc -l -p {port} </dev/null >/dev/null 2>&1"
     free = f"for i in $(seq 50); do {listen}; [ $? = 1 ] || break; sleep 0.2; done; echo $i"
     assert int(guest.ok(free)) < 50
 
@@ -182,29 +186,34 @@ def test_passt_that_is_killed_comes_again(guest: Guest, host: Member, bridge: Br
     test_the_guest_reaches_what_the_host_reaches(guest, bridge, host, "ip")
 
 
-def test_a_namespace_of_another_container(
-    programs: Programs, bridge: Bridge, tmp_path: Path
-) -> None:
+def test_a_namespace_of_another_container(programs: Programs, tmp_path: Path) -> None:
     """As `--net=container:X` of a container of another runtime: X keeps what it has."""
-    other = bridge.member()
-    busybox = bundles.busybox()
-    address = other.ip["eth0"]
-    with subprocess.Popen(["nsenter", f"--net={other.netns.path}", "sleep", "1000"]) as tenant:
-        made = Guest(programs, f"other-{os.getpid()}", bridge.member())
-        seen = listing(other)
-        with running(made, tmp_path, joins=f"/proc/{tenant.pid}/ns/net"):
-            assert {k: v for k, v in listing(other).items() if k != "sysctl -a --pattern ^net"} == {
-                k: v for k, v in seen.items() if k != "sysctl -a --pattern ^net"
-            }
-            assert f"inet {address}/24" in made.ok("ip address")
-            made.ok("(echo from inside | nc -l -p 7400 >/tmp/heard) >/dev/null 2>&1 &")
-            script = f"""for i in $(seq 100); do
-                sleep 3 | {busybox} nc -w 20 127.0.0.1 7400 && break; sleep 0.1
-            done"""
-            assert other.netns.run("sh", "-c", script) == "from inside\n"
-            listen = f"nsenter --net={other.netns.path} {busybox} nc -l -p 7500 >/dev/null"
-            with subprocess.Popen(["sh", "-c", f"echo X | timeout 60 {listen}"]):
-                time.sleep(1)
-                said = bridge.host.run(str(busybox), "nc", "-w", "10", address, "7500")
-            assert said == "X\n"
-        tenant.kill()
+    with bridges.new() as bridge:
+        other, host = bridge.member(), bridge.member()
+        time.sleep(3)  # the kernel's own work on a fresh link is over
+        with subprocess.Popen(["nsenter", f"--net={other.netns.path}", "sleep", "1000"]) as tenant:
+            try:
+                made = Guest(programs, f"other-{os.getpid()}", host)
+                seen = listing(other)
+                with running(made, tmp_path, joins=f"/proc/{tenant.pid}/ns/net"):
+                    assert listing(other) == seen
+                    _meet(made, other, bridge)
+                assert listing(other) == seen
+            finally:
+                tenant.kill()
+
+
+def _meet(made: Guest, other: Member, bridge: Bridge) -> None:
+    """Who lives there is reached, and reaches the guest, and from outside both are."""
+    busybox, address = bundles.busybox(), other.ip["eth0"]
+    assert f"inet {address}/24" in made.ok("ip address")
+    made.ok("(echo from inside | nc -l -p 7400 >/tmp/heard) >/dev/null 2>&1 &")
+    script = f"""for i in $(seq 100); do
+        sleep 3 | {busybox} nc -w 20 127.0.0.1 7400 && break; sleep 0.1
+    done"""
+    assert other.netns.run("sh", "-c", script) == "from inside\n"
+    listen = f"nsenter --net={other.netns.path} {busybox} nc -l -p 7500 >/dev/null"
+    with subprocess.Popen(["sh", "-c", f"echo X | timeout 60 {listen}"]):
+        time.sleep(1)
+        said = bridge.host.run(str(busybox), "nc", "-w", "10", address, "7500")
+    assert said == "X\n"

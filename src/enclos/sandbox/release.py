@@ -7,6 +7,7 @@ entry: they end with the supervisor's mount namespace.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Final
 
 from enclos.errors import NotFound, Unclean
@@ -15,7 +16,7 @@ from enclos.linux.cgroup import group, layout
 from enclos.linux.pid import ProcessRef
 from enclos.network import taps
 from enclos.state import ledger, records
-from enclos.state.ledger import Fields, Ledger, Release
+from enclos.state.ledger import Entry, Fields, Ledger, Release
 from enclos.state.store import StateRoot
 
 CGROUP: Final = "cgroup"
@@ -26,6 +27,11 @@ RESCTRL: Final = "resctrl"
 def record_process(held: Ledger, name: str, number: int) -> None:
     """Note a helper process, which would only outlive its supervisor if the kernel erred."""
     held.record("process", name=name, pid=number, start=pid.start_time(number))
+
+
+def holding_process(held: Ledger, name: str, number: int) -> AbstractContextManager[Entry]:
+    """The same for one that may end before the sandbox does."""
+    return held.holding("process", name=name, pid=number, start=pid.start_time(number))
 
 
 def end_process(process: ProcessRef) -> None:

@@ -43,13 +43,15 @@ async def plug(
     directory = sandbox.plan.directory
     output = os.open(directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     stack.callback(os.close, output)
-    helper = stack.enter_context(
-        passt.sharing(
-            sandbox.plan.tool_root, namespace.descriptor, addresses, uid=PASST_UID, output=output
-        )
+    sharing = passt.sharing(
+        sandbox.plan.tool_root, namespace.descriptor, addresses, uid=PASST_UID, output=output
     )
-    jail.confirm(helper.spawned)
-    release.record_process(ledger.of_sandbox(directory), "passt", helper.pid)
+    with ExitStack() as inner:
+        helper = inner.enter_context(sharing)
+        jail.confirm(helper.spawned)
+        held = ledger.of_sandbox(directory)
+        stack.enter_context(release.holding_process(held, "passt", helper.pid))
+        stack.enter_context(inner.pop_all())
     _watch(sandbox, helper.pid, stack, ended)
     mac = link.mac if link.type == ETHERNET else _MADE_UP_MAC
     await sandbox.the_machine().plug_stream_nic(slot, mac, helper.connection.fileno())
