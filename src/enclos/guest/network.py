@@ -68,10 +68,17 @@ def _at_port(slot: int) -> int | None:
     for device in _entries(port, "0000:"):
         for virtio in _entries(f"{port}/{device}", "virtio"):
             for name in _entries(f"{port}/{device}/{virtio}/net", ""):
-                path = f"{port}/{device}/{virtio}/net/{name}/ifindex"
-                with open(path, encoding="ascii") as file:
-                    return int(file.read())
+                return _number(f"{port}/{device}/{virtio}/net/{name}/ifindex")
     return None
+
+
+def _number(path: str) -> int | None:
+    """What a file says; it may come a moment after its directory."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None
 
 
 def _entries(path: str, prefix: str) -> list[str]:
