@@ -5,27 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.support import waiting
 from tests.support.dockerd import IMAGE, Docker
 
-WAIT_S: Final = 90
 RUN: Final = ("run", "-d", "--network", "none", "--runtime", "enclos")
-
-
-def wait_for(condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
-    limit = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < limit, "it did not come about"
-        time.sleep(0.2)
 
 
 def test_a_container_that_fails_is_started_again(docker: Docker) -> None:
     name = docker.ok(*RUN, "--restart", "on-failure:1", IMAGE, "sh", "-c", "echo once; exit 5")
     state = "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}"
-    wait_for(lambda: docker.inspect(name, state) == "exited 1 5")
+    waiting.until(lambda: docker.inspect(name, state) == "exited 1 5")
     assert docker.ok("logs", name) == "once\nonce"
     docker.ok("rm", name)
 
@@ -36,9 +28,9 @@ def test_health(docker: Docker) -> None:
         IMAGE, "sleep", "1000",
     )  # fmt: skip
     health = "{{.State.Health.Status}}"
-    wait_for(lambda: docker.inspect(name, health) == "unhealthy")
+    waiting.until(lambda: docker.inspect(name, health) == "unhealthy")
     docker.ok("exec", name, "touch", "/well")
-    wait_for(lambda: docker.inspect(name, health) == "healthy")
+    waiting.until(lambda: docker.inspect(name, health) == "healthy")
     docker.ok("rm", "-f", name)
 
 
@@ -53,7 +45,7 @@ def test_containers_live_on_without_the_daemon(docker: Docker) -> None:
     assert docker.inspect(name, "{{.State.Status}} {{.State.Pid}}") == f"running {pid}"
     assert docker.ok("exec", name, "echo", "here") == "here"
     lines = docker.ok("logs", name).split()
-    wait_for(lambda: len(docker.ok("logs", name).split()) > len(lines))
+    waiting.until(lambda: len(docker.ok("logs", name).split()) > len(lines))
     docker.ok("stop", name)
     assert docker.inspect(name, "{{.State.ExitCode}}") == "7"
     docker.ok("rm", name)
@@ -64,7 +56,7 @@ def test_a_container_that_ends_without_the_daemon(docker: Docker) -> None:
     docker.stop(signal.SIGKILL)
     time.sleep(3)
     docker.start()
-    wait_for(lambda: docker.inspect(name, "{{.State.Status}}") == "exited")
+    waiting.until(lambda: docker.inspect(name, "{{.State.Status}}") == "exited")
     assert docker.inspect(name, "{{.State.ExitCode}}") == "6"
     docker.ok("rm", name)
 
@@ -73,7 +65,7 @@ def test_nothing_is_left_of_a_container(docker: Docker) -> None:
     name = docker.ok(*RUN, IMAGE, "sleep", "1000")
     assert _processes_naming(name)
     docker.ok("rm", "-f", name)
-    wait_for(lambda: not _processes_naming(name), timeout_s=20)
+    waiting.until(lambda: not _processes_naming(name), timeout_s=20)
     assert not [path for path in docker.runtime_root.rglob("*") if name in path.name]
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support import waiting
 from tests.support.dockerd import IMAGE, Docker
 
 MIB = 1 << 20
 FILES = ("memory.max", "cpu.max", "pids.max")
+FORKS = "for i in $(seq 40); do sleep 3 & done"
+REFUSED = (
+    (("--memory", "1m"), "Minimum memory limit"),
+    (("--memory", "8g"), "memoryswap"),
+    (("--cpuset-cpus", "97"), "Requested CPUs are not available"),
+)
 
 
 @pytest.fixture
@@ -42,14 +50,29 @@ def test_limits_are_in_force_shown_and_changed(docker: Docker, box: str) -> None
     assert inside() == [str(80 * MIB), "70000 100000", "70"]
     docker.ok("update", "--memory", "70m", "--memory-swap", "-1", "--pids-limit", "-1", box)
     assert inside() == [str(70 * MIB), "70000 100000", "max"]
+    docker.ok("update", "--memory", "1g", "--memory-swap", "-1", "--cpus", "0.2", box)
+    assert inside() == [str(1024 * MIB), "20000 100000", "max"]
+    total = docker.ok("exec", box, "sed", "-n", "s/MemTotal: *//p", "/proc/meminfo")
+    assert int(total.split()[0]) >= 1024 << 10, "the machine did not grow"
+    docker.ok("update", "--memory", "48m", "--memory-swap", "48m", "--pids-limit", "20", box)
+    assert inside() == [str(48 * MIB), "20000 100000", "20"]
+    assert "can't fork" in docker("exec", box, "sh", "-c", FORKS).err
+    waiting.until(lambda: docker("exec", box, "true").code == 0)
+    for words, complaint in REFUSED:
+        answer = docker("update", *words, box)
+        assert (answer.code, complaint in answer.err) == (1, True), answer.err
+    assert inside() == [str(48 * MIB), "20000 100000", "20"]
 
 
 def test_docker_says_that_memory_ran_out(docker: Docker) -> None:
+    since = int(time.time())
     words = ("run", "--name", "hungry", "--network", "none", "--runtime", "enclos")
     answer = docker(*words, "--memory", "24m", IMAGE, "sh", "-c", "exec tail /dev/zero")
     try:
         assert answer.code == 137, answer.err
         state = json.loads(docker.inspect("hungry", "{{json .State}}"))
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
+        times = ("--since", str(since), "--until", str(int(time.time()) + 1))
+        assert "container oom" in docker.ok("events", *times, "--filter", "container=hungry")
     finally:
         docker.ok("rm", "-f", "hungry")

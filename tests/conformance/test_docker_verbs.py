@@ -6,13 +6,13 @@ import io
 import json
 import os
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.support import waiting
 from tests.support.dockerd import IMAGE, Docker
 
 PROGRAM: Final = """\
@@ -20,7 +20,6 @@ trap 'echo hup' HUP; trap 'exit 9' TERM
 echo out; echo err >&2; echo kept >/etc/kept; mkdir /sub; echo deep >/sub/deep
 while :; do sleep 0.1; done
 """
-WAIT_S: Final = 60
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def both(docker: Docker) -> Iterator[dict[str, str]]:
         )
         for runtime in ("enclos", "runc")
     }  # fmt: skip
-    wait_for(lambda: all("err" in docker(*("logs", name)).err for name in made.values()))
+    waiting.until(lambda: all("err" in docker(*("logs", name)).err for name in made.values()))
     yield made
     docker.ok("rm", "-f", "-v", *made.values())
 
@@ -41,13 +40,6 @@ def both(docker: Docker) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def ours(both: dict[str, str]) -> str:
     return both["enclos"]
-
-
-def wait_for(condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
-    limit = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < limit, "it did not come about"
-        time.sleep(0.2)
 
 
 def alike(docker: Docker, both: dict[str, str], *words: str, stdin: bytes | None = None) -> str:
@@ -90,7 +82,7 @@ def test_exec_with_input(docker: Docker, both: dict[str, str]) -> None:
 
 def test_a_detached_exec(docker: Docker, ours: str) -> None:
     docker.ok("exec", "-d", ours, "sh", "-c", "sleep 0.5; echo done >/t/done")
-    wait_for(lambda: docker("exec", ours, "cat", "/t/done").out == "done\n")
+    waiting.until(lambda: docker("exec", ours, "cat", "/t/done").out == "done\n")
 
 
 def test_files_go_in_and_out(docker: Docker, ours: str, tmp_path: Path) -> None:
@@ -169,9 +161,9 @@ def test_commit_and_export(docker: Docker, ours: str) -> None:
 
 def test_a_signal_reaches_the_program(docker: Docker, ours: str) -> None:
     docker.ok("kill", "-s", "HUP", ours)
-    wait_for(lambda: "hup" in docker("logs", ours).out)
+    waiting.until(lambda: "hup" in docker("logs", ours).out)
     os.kill(int(docker.inspect(ours, "{{.State.Pid}}")), 1)
-    wait_for(lambda: docker("logs", ours).out.count("hup") == 2)
+    waiting.until(lambda: docker("logs", ours).out.count("hup") == 2)
 
 
 def test_rename_and_wait_and_restart(docker: Docker, both: dict[str, str], ours: str) -> None:

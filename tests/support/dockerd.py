@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ CONTAINERD: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/docker"
 """Debian's own: another one in PATH may be newer than the daemon."""
 IMAGE: Final = "busybox:test"
+BARE: Final = "enclos-bare"
+"""The name of a runtime whose assets were never built."""
 TIMEOUT_S: Final = 240
 _CONTAINERD: Final = """\
 version = 2
@@ -109,6 +111,11 @@ class Docker:
         self.process = self._spawn(DAEMON, *self._flags())
         _wait_for(lambda: not self("version").code, self.log)
 
+    def reload(self) -> None:
+        """Have the daemon read its configuration again."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the daemon with a signal and wait for its end; containers may live on."""
         process, self.process = self.process, None
@@ -149,6 +156,7 @@ class Docker:
             "--config-file", os.fspath(self.place / "daemon.json"),
             "--cgroup-parent", f"/{self.name}",
             "--add-runtime", f"enclos={self.place}/enclos-oci",
+            "--add-runtime", f"{BARE}={self.place}/enclos-bare",
             "--default-ulimit", "nofile=1024:4096",
             "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
             "--ip-masq=false", "--userland-proxy=false", "--live-restore", "--log-level", "warn",
@@ -240,11 +248,15 @@ def _prepare(docker: Docker) -> None:
     ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
     ours |= {"PYTHONPATH": docker.programs.environment["PYTHONPATH"], "PYTHONUTF8": "1"}
     ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where
-    lines = [f"export {name}='{value}'" for name, value in ours.items()]
+    _launcher(docker.place / "enclos-oci", ours)
+    _launcher(docker.place / BARE, ours | {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"})
+
+
+def _launcher(path: Path, environment: Mapping[str, str]) -> None:
+    lines = [f"export {name}='{value}'" for name, value in environment.items()]
     script = ["#!/bin/sh", *lines, f'exec {sys.executable} -m enclos.ocicli "$@"', ""]
-    launcher = docker.place / "enclos-oci"
-    launcher.write_text("\n".join(script))
-    launcher.chmod(0o755)
+    path.write_text("\n".join(script))
+    path.chmod(0o755)
 
 
 def _remove_containers(docker: Docker) -> None:

@@ -27,6 +27,7 @@ _ABOUT_THE_PROGRAM: Final = ("executable file `", "the path `")
 _NOT_REGULAR: Final = "is not a regular file"
 _MISSING: Final = "check the spelling, and what the image has to offer"
 _NOT_RUNNABLE: Final = "name a file that may be executed"
+_CONFIGURED: Final = "mend what it names in the container's options; enclos-oci plan shows all"
 """Hints: none of the words that engines look for may be in them."""
 _MEANT_ELSEWHERE: Final = (
     (re.compile("executable file .*not found in", re.IGNORECASE), "program not found in"),
@@ -72,7 +73,7 @@ def translate(complaint: str, program: Program, *, pid: int = 0) -> EnclosError:
         return ProgramNotFound(f"{named} executable file not found {_IN_PATH}", hint=_MISSING)
     opening = f"cannot open `{program.path}`"
     if not any(word in complaint for word in (*_ABOUT_THE_PROGRAM, opening)):
-        return GuestFailed(_reworded(complaint) or "crun failed without a word")
+        return GuestFailed(_reworded(complaint) or "crun failed without a word", hint=_CONFIGURED)
     words = _words(complaint, program, pid=pid)
     if words in {"no such file or directory", "not a directory"}:
         return ProgramNotFound(f"{named} stat {program.name}: {words}", hint=_MISSING)

@@ -1,0 +1,63 @@
+"""What cannot be done is refused through docker in our words, with a hint, and leaves nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from enclos.linux import mountinfo
+from tests.support import waiting
+from tests.support.dockerd import BARE, IMAGE, Docker
+
+FRAME: Final = "docker: Error response from daemon: failed to create shim task: OCI runtime create "
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint", "hint"),
+    [
+        (("--sysctl", "net.ipv4.nonsense=1"), "/proc/sys/net/ipv4/nonsense", "mend"),
+        (("--device", "/dev/tty0"), "/dev/tty0 (c 4:0) is a device of the host", "remove it"),
+        (("--tmpfs", "/etc/passwd"), "`etc/passwd`", "mend"),
+        (("--cpu-rt-runtime", "100"), "has no realtime limits", "remove realtimeRuntime"),
+        (("--runtime", BARE), "there are no assets", "enclos assets build"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_refusal(docker: Docker, words: tuple[str, str], complaint: str, hint: str) -> None:
+    answer = docker.run(*words, IMAGE, "true")
+    assert (answer.code, answer.out) == (125, "")
+    line = answer.err.splitlines()[0]
+    assert line.startswith(f"{FRAME}failed: ")
+    assert complaint in line
+    assert hint in line.partition(complaint)[2]
+    assert "Traceback" not in answer.err
+    waiting.until(lambda: not left_of(docker), timeout_s=20)
+
+
+def left_of(docker: Docker) -> list[str]:
+    """Containers of ours that docker or the runtime still has, and their mounts."""
+    found = docker.ok("ps", "-aq", "--filter", f"ancestor={IMAGE}").split()
+    places = [path for path in docker.runtime_root.glob("*/*") if path.is_dir()]
+    mounts = mountinfo.below(docker.runtime_root) + mountinfo.below(docker.data / "overlay2")
+    return [*found, *map(str, places), *(str(entry.target) for entry in mounts)]
+
+
+def test_daemon_json_is_what_docker_reads(docker: Docker, tmp_path: Path) -> None:
+    """The file that `enclos setup docker` writes is taken by this dockerd."""
+    path = tmp_path / "daemon.json"
+    path.write_text('{"debug": false}\n')
+    words = docker.programs.command("setup", "docker", "--config-file", path)
+    answer = docker.programs.run(["env", f"PATH={docker.place}:/usr/bin:/bin", *words])
+    assert answer.code == 0, answer.err
+    config = docker.place / "daemon.json"
+    before = config.read_text()
+    config.write_text(path.read_text())
+    try:
+        docker.reload()
+        waiting.until(lambda: '"enclos-oci":' in docker.ok("info", "-f", "{{json .Runtimes}}"))
+        assert docker.run(IMAGE, "echo", "hi", runtime="enclos-oci").out == "hi\n"
+    finally:
+        config.write_text(before)
+        docker.reload()
