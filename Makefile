@@ -9,10 +9,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install uninstall assets demo test test-podman5 nightly perf lint
+.PHONY: help setup install uninstall assets demo test test-podman5 test-docker26 nightly perf lint
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that Enclos needs on this host
 	@packaging/setup.sh
@@ -34,6 +34,9 @@ test: ## run all tests: repo, unit, component, vm, conformance
 
 test-podman5: ## run podman's tests with Debian 13's podman, in a root of its own
 	@ENCLOS_TEST_PODMAN_SUITE=trixie ENCLOS_TEST_ARGS="-k podman" packaging/test.sh conformance
+
+test-docker26: ## run docker's tests with Debian 13's docker, in a root of its own
+	@ENCLOS_TEST_DOCKER_SUITE=trixie ENCLOS_TEST_ARGS="-k docker" packaging/test.sh conformance
 
 nightly: ## run all tests, the long ones as well
 	@ENCLOS_TEST_MARKS="nightly or not nightly" packaging/test.sh

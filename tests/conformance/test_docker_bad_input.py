@@ -36,6 +36,30 @@ def test_a_refusal(docker: Docker, words: tuple[str, str], complaint: str, hint:
     waiting.until(lambda: not left_of(docker), timeout_s=20)
 
 
+def test_what_is_large_works(docker: Docker, tmp_path: Path) -> None:
+    """Ten thousand variables, 64 KiB of arguments, more memory than the host has, all CPUs."""
+    (tmp_path / "env").write_text("".join(f"V{number}={number}\n" for number in range(10_000)))
+    flags = ("--env-file", str(tmp_path / "env"), "--memory", "999g", "--cpus", "0")
+    script = "env | grep -c ^V; echo ${#1}; cat /sys/fs/cgroup/memory.max"
+    answer = docker.run(*flags, IMAGE, "sh", "-c", script, "sh", "x" * (64 << 10))
+    assert (answer.code, answer.out.split()) == (
+        0,
+        ["10000", str(64 << 10), str(999 << 30)],
+    ), answer.err
+
+
+def test_what_is_beyond_the_kernels_limits_is_refused_as_by_runc(
+    docker: Docker, tmp_path: Path
+) -> None:
+    line = f"=V{'x' * 60_000}\n"
+    (tmp_path / "env").write_text("".join(f"V{number}{line}" for number in range(150)))
+    words = ("--env-file", str(tmp_path / "env"), IMAGE, "true")
+    ours, theirs = docker.run(*words), docker.run(*words, runtime="runc")
+    assert ours.code == theirs.code, (ours.err, theirs.err)
+    assert "argument list too long" in ours.err.lower()
+    assert "Traceback" not in ours.err
+
+
 def left_of(docker: Docker) -> list[str]:
     """Containers of ours that docker or the runtime still has, and their mounts."""
     found = docker.ok("ps", "-aq", "--filter", f"ancestor={IMAGE}").split()

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support import dockerd
-from tests.support.dockerd import IMAGE, Docker
+from tests.support.dockerd import CLIENT, CONTAINERD, DAEMON, IMAGE, Docker
 
 TOOLS: Final = "tools:test"
 DISK_BYTES: Final = 32 << 20
@@ -41,6 +41,24 @@ crun --cgroup-manager=cgroupfs run nested <<'S'
 hostname; cat /proc/self/cgroup; touch /made; ls /dev | wc -l; exit 4
 S
 """
+DOCKER: Final = """\
+set -e
+mkdir -p /run /var/run /sys/fs/cgroup/init
+for p in $(cat /sys/fs/cgroup/cgroup.procs); do
+    echo $p >/sys/fs/cgroup/init/cgroup.procs || : # cat has gone
+done
+echo +cpu +memory +pids >/sys/fs/cgroup/cgroup.subtree_control
+dockerd --bridge none --iptables=false --ip6tables=false --ip-forward=false >/log 2>&1 &
+n=0
+until docker version >/dev/null 2>&1; do
+    n=$((n+1)); [ $n -lt 200 ] || { tail -n 20 /log >&2; exit 9; }; sleep 1
+done
+tar -c -C / bin | docker import - inner >/dev/null
+docker info --format '{{.Driver}} {{.CgroupVersion}}'
+docker run --rm --network none --memory 32m inner \
+    sh -c 'cat /proc/1/comm /sys/fs/cgroup/memory.max; echo made >/made; cat /made; exit 5'
+"""
+"""What dockerd needs of a cgroup v2 is that no process is in the group it makes others in."""
 
 
 @contextmanager
@@ -168,3 +186,18 @@ def test_a_container_in_a_container(docker: Docker, tools: str) -> None:
     assert lines[0] == "crun"
     assert lines[1] == "0::/"
     assert int(lines[2]) > 10
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_docker_in_docker(docker: Docker) -> None:
+    """A whole docker, that pulls nothing: layers on an overlay, limits in a group below ours."""
+    programs = [CONTAINERD, CLIENT, DAEMON, "/usr/bin/containerd-shim-runc-v2", "/usr/bin/runc"]
+    docker.ok("import", "-", "engine:test", stdin=dockerd.image(dockerd.with_libraries(*programs)))
+    flags = ("--privileged", "--memory", "768m")
+    found = docker.run(*flags, "engine:test", "sh", "-c", DOCKER, timeout_s=800)
+    assert (found.code, found.out.splitlines()) == (
+        5,
+        ["overlay2 2", "sh", str(32 << 20), "made"],
+    ), found.err
+    docker.ok("rmi", "engine:test")

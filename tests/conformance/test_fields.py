@@ -7,11 +7,16 @@ from typing import Final
 
 import pytest
 
-from tests.conformance import fields_linux, fields_mounts, fields_process
+from tests.conformance import fields_linux, fields_mounts, fields_process, fields_resources
 from tests.conformance.conftest import Side
 from tests.conformance.rows import NOBODY, Row, matches
 
-ROWS: Final = (*fields_process.ROWS, *fields_mounts.ROWS, *fields_linux.ROWS)
+ROWS: Final = (
+    *fields_process.ROWS,
+    *fields_mounts.ROWS,
+    *fields_linux.ROWS,
+    *fields_resources.ROWS,
+)
 
 
 def _cases() -> list[object]:

@@ -19,9 +19,14 @@ from tests.conformance.rows import members
 from tests.conformance.steps import used
 from tests.repo import markdown, tree
 
-PAGE: Final = tree.ROOT / "docs" / "differences.md"
+PAGES: Final = tuple(tree.ROOT / "docs" / name for name in ("differences.md", "limits.md"))
+HEADER: Final = ["Difference", "Concerns", "Why, and what to do"]
+LIMITS: Final = "tests/vm/test_oci_limits.py"
 ELSEWHERE: Final = {
-    "linux.resources": "tests/conformance/test_fields.py",
+    "linux.resources.blockIO": LIMITS,
+    "linux.resources.cpu.cpus": LIMITS,
+    "linux.resources.cpu.mems": LIMITS,
+    "linux.resources.memory.checkBeforeUpdate": LIMITS,
     "linux.cgroupsPath": "tests/conformance/test_fields.py",
     "root.path": "tests/conformance/test_stories.py",
     "mounts.uidMappings": "tests/conformance/test_mounts.py",
@@ -34,9 +39,10 @@ ELSEWHERE: Final = {
 
 def _entries() -> Iterator[tuple[str, list[str]]]:
     """Title and what it is about, of every difference."""
-    for header, body in markdown.tables(PAGE.read_text()):
-        assert header == ["Difference", "Concerns", "Why, and what to do"], header
-        for row in body:
+    for page in PAGES:
+        tables = [body for header, body in markdown.tables(page.read_text()) if header == HEADER]
+        assert tables, page
+        for row in (row for body in tables for row in body):
             yield row[0].replace("`", ""), markdown.code_spans(row[1])
 
 

@@ -11,10 +11,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ import pytest
 from enclos.linux import libc, mountinfo, pid, pidfd
 from enclos.linux.cgroup import layout
 from enclos.linux.pid import ProcessRef
+from tests.support import launchers, otherroot
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
 
@@ -35,6 +36,10 @@ CLIENT: Final = "/usr/bin/docker"
 IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""
+PACKAGES: Final = (
+    "docker.io", "docker-cli", "containerd", "runc", "python3", "iproute2", "procps", "e2fsprogs",
+)  # fmt: skip
+"""What another release of Debian needs for it."""
 TIMEOUT_S: Final = 240
 _CONTAINERD: Final = """\
 version = 2
@@ -51,12 +56,16 @@ _POLL_S: Final = 0.1
 
 @dataclass
 class Docker:
-    """A running daemon and its client. `runtime` is what `run` uses unless told otherwise."""
+    """A running daemon and its client. `runtime` is what `run` uses unless told otherwise.
+
+    `enter` begins the command of whatever is docker's: it may live in a root of its own.
+    """
 
     programs: Programs
     place: Path
     data: Path
     name: str
+    enter: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     containerd: subprocess.Popen[bytes] | None = None
 
@@ -65,15 +74,17 @@ class Docker:
         """Where dockerd has the runtime write its containers down."""
         return self.place / "exec/runtime-runc/moby"
 
-    def __call__(self, *words: str, stdin: bytes | None = None) -> Answer:
+    def __call__(
+        self, *words: str, stdin: bytes | None = None, timeout_s: float = TIMEOUT_S
+    ) -> Answer:
         """`docker WORDS…` to its end."""
         done = subprocess.run(
-            [CLIENT, *words],
+            [*self.enter, CLIENT, *words],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             env=self.environment,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
         )
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         return Answer(done.returncode, out, err, done.stdout)
@@ -84,10 +95,16 @@ class Docker:
         assert answer.code == 0, f"docker {words} ended with {answer.code}: {answer.err}"
         return answer.out.rstrip("\n")
 
-    def run(self, *words: str, runtime: str = "enclos", stdin: bytes | None = None) -> Answer:
+    def run(
+        self,
+        *words: str,
+        runtime: str = "enclos",
+        stdin: bytes | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
         """`docker run` without a network and removed afterwards."""
         flags = ("--rm", "--network", "none", "--runtime", runtime)
-        return self("run", *flags, *words, stdin=stdin)
+        return self("run", *flags, *words, stdin=stdin, timeout_s=timeout_s)
 
     def inspect(self, container: str, template: str) -> str:
         """One value of `docker inspect`."""
@@ -135,7 +152,7 @@ class Docker:
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.place / "daemons.log").open("ab") as log:
             return subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.name}", *command],
+                ["nsenter", f"--net=/run/netns/{self.name}", *self.enter, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -165,13 +182,15 @@ class Docker:
 
 @contextmanager
 def running(programs: Programs, data: Path) -> Iterator[Docker]:
-    """A daemon with the image `IMAGE`, gone with all its containers afterwards."""
-    for program in (DAEMON, CLIENT, CONTAINERD, "/usr/bin/runc"):
-        if not os.access(program, os.X_OK):
-            pytest.skip(f"{program} is missing: apt-get install docker.io")
-    docker = Docker(programs, Path(f"/run/enclos-docker-{os.getpid()}"), data, "")
-    docker.name = docker.place.name
+    """A daemon with the image `IMAGE`, gone with all its containers afterwards.
+
+    It is the host's, or that of the release of Debian that `ENCLOS_TEST_DOCKER_SUITE` names.
+    """
+    name = f"enclos-docker-{os.getpid()}"
     with ExitStack() as stack:
+        enter = stack.enter_context(_root(programs))
+        home = Path(tempfile.gettempdir()) if enter else Path("/run")
+        docker = Docker(programs, home / name, data, name, enter)
         docker.place.mkdir(mode=0o700)
         stack.callback(shutil.rmtree, docker.place)
         _prepare(docker)
@@ -184,6 +203,20 @@ def running(programs: Programs, data: Path) -> Iterator[Docker]:
         stack.callback(_remove_containers, docker)
         docker.ok("import", "--change", 'CMD ["sh"]', "-", IMAGE, stdin=image())
         yield docker
+
+
+@contextmanager
+def _root(programs: Programs) -> Iterator[tuple[str, ...]]:
+    """The words that enter the root with docker in it; none for the host's own."""
+    suite = os.environ.get("ENCLOS_TEST_DOCKER_SUITE", "")
+    if suite:
+        with otherroot.with_ours(suite, PACKAGES, programs.data_root) as enter:
+            yield enter
+        return
+    for program in (DAEMON, CLIENT, CONTAINERD, "/usr/bin/runc"):
+        if not os.access(program, os.X_OK):
+            pytest.skip(f"{program} is missing: apt-get install docker.io")
+    yield ()
 
 
 def image(extra: dict[str, bytes] | None = None) -> bytes:
@@ -246,17 +279,10 @@ def _prepare(docker: Docker) -> None:
     (docker.place / "daemon.json").write_text("{}")
     (docker.place / "client").mkdir()
     ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
-    ours |= {"PYTHONPATH": docker.programs.environment["PYTHONPATH"], "PYTHONUTF8": "1"}
     ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where
-    _launcher(docker.place / "enclos-oci", ours)
-    _launcher(docker.place / BARE, ours | {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"})
-
-
-def _launcher(path: Path, environment: Mapping[str, str]) -> None:
-    lines = [f"export {name}='{value}'" for name, value in environment.items()]
-    script = ["#!/bin/sh", *lines, f'exec {sys.executable} -m enclos.ocicli "$@"', ""]
-    path.write_text("\n".join(script))
-    path.chmod(0o755)
+    launchers.write(docker.place / "enclos-oci", "ocicli", ours)
+    bare = ours | {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"}
+    launchers.write(docker.place / BARE, "ocicli", bare)
 
 
 def _remove_containers(docker: Docker) -> None:

@@ -11,17 +11,22 @@ import hashlib
 import os
 import signal
 import subprocess
+import sysconfig
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
 from enclos.linux import libc, mount, namespaces
+from tests.support.cli import TREE
 
 CACHE: Final = Path(os.environ.get("ENCLOS_DEV_CACHE", "/var/cache/enclos-dev")) / "roots"
 _MIRROR: Final = "http://deb.debian.org/debian"
 _KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _KERNEL_TREES: Final = ("proc", "sys", "dev")
+_ASSETS: Final = ("assets", "templates")
+"""Links in a test's data root."""
 
 
 def made(suite: str, packages: Sequence[str]) -> Path:
@@ -47,6 +52,17 @@ def made(suite: str, packages: Sequence[str]) -> Path:
             subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL)
             (place / ".complete").touch()
     return place
+
+
+@contextmanager
+def with_ours(suite: str, packages: Sequence[str], data_root: Path) -> Iterator[tuple[str, ...]]:
+    """The words that enter a root of `suite` in which this tree, its data root, the libraries
+    and all temporary files are at their own places."""
+    shared = [Path(tempfile.gettempdir()), TREE, Path(sysconfig.get_path("purelib"))]
+    places = {data_root.resolve(), *((data_root / name).resolve() for name in _ASSETS)}
+    shared += sorted(place for place in places if not place.is_relative_to(shared[0]))
+    with entered(made(suite, packages), shared) as words:
+        yield words
 
 
 @contextmanager

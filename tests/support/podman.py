@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import imagelayouts
+from tests.support import imagelayouts, launchers
 from tests.support.bundles import busybox
-from tests.support.cli import TREE, Answer
+from tests.support.cli import Answer
 from tests.support.screen import Screen, shown
 
 TIMEOUT_S: Final = 240
@@ -77,6 +76,7 @@ class Podman:
             env=self.environment,
             timeout=TIMEOUT_S,
             check=False,
+            cwd=self.directory,
         )
         out, err = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
         return Answer(done.returncode, out, err, done.stdout)
@@ -95,8 +95,9 @@ class Podman:
         """`podman WORDS…` in the background, with pipes."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            self.command(*words), stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment
-        )
+            self.command(*words), stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment,
+            cwd=self.directory,
+        )  # fmt: skip
 
     @contextmanager
     def on_a_screen(self, *words: str | Path) -> Iterator[Screen]:
@@ -136,27 +137,12 @@ def make(
     """Launchers of our programs with `settings`, and podman's configuration as we set it up."""
     made = Podman(directory, program=tuple(program))
     for name, room in (("enclos", "cli"), ("enclos-oci", "ocicli")):
-        _launcher(directory / name, room, settings)
+        launchers.write(directory / name, room, settings)
     config = directory / "containers.conf"
     words = [str(directory / "enclos"), "setup", "podman", "--config-file", str(config)]
     subprocess.run(words, check=True, capture_output=True, timeout=TIMEOUT_S)
     config.write_text(config.read_text() + _LIMITS)
     return made
-
-
-def _launcher(path: Path, room: str, settings: Mapping[str, str]) -> None:
-    """A program that is not taken in by an empty environment, as an installed one is not."""
-    places = [os.fspath(TREE / "src"), sysconfig.get_path("purelib")]
-    lines = (
-        "#!/usr/bin/python3 -ISXutf8",
-        "import os, sys",
-        f"os.environ.update({dict(settings)!r})",
-        f"sys.path += {places!r}",
-        f"from enclos.{room}.main import main",
-        "sys.exit(main())",
-    )
-    path.write_text("\n".join(lines) + "\n")
-    path.chmod(0o755)
 
 
 def load_image(podman: Podman) -> None:

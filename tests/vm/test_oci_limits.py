@@ -128,7 +128,8 @@ def box(
     with created(
         programs, tmp_path_factory.mktemp("box"), f"first-{os.getpid()}", "exec sleep 10000",
         linux__resources__memory={"limit": 96 * MIB, "swap": 96 * MIB, "reservation": 32 * MIB},
-        linux__resources__cpu={"shares": 2048, "quota": 150_000, "period": 100_000, "cpus": "0"},
+        linux__resources__cpu={"shares": 2048, "quota": 150_000, "period": 100_000, "cpus": "0",
+                              "mems": "0"},
         linux__resources__pids={"limit": 50},
         linux__resources__hugepageLimits=[{"pageSize": "2MB", "limit": 4 * MIB}],
         linux__resources__unified={"memory.high": str(90 * MIB)},
@@ -184,7 +185,7 @@ def test_the_host_bounds_the_machine_with_room(box: Box) -> None:
     assert 500 * MIB < found.memory_bytes < 1024 * MIB
     assert found.cpus == 2.5
     assert found.processes == 50 + 192
-    assert box.host("cpuset", "cpuset.cpus") == ["0"]
+    assert box.host("cpuset", "cpuset.cpus", "cpuset.mems") == ["0", "0"]
 
 
 def test_update_by_flags(box: Box) -> None:
@@ -268,6 +269,14 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     assert answer.code == 1
     assert message in answer.err
     assert box.guest("memory.max", "pids.max", "cpu.max") == before
+
+
+def test_a_limit_below_what_is_in_use_may_be_asked_to_be_refused(box: Box) -> None:
+    before = box.guest("memory.max")
+    wanted = {"memory": {"limit": 64 << 10, "checkBeforeUpdate": True}}
+    answer = box.oci("update", "--resources", "-", box.name, stdin=json.dumps(wanted).encode())
+    assert answer.code == 1, answer
+    assert box.guest("memory.max") == before
 
 
 def test_update_of_what_is_not_there(box: Box) -> None:

@@ -5,15 +5,25 @@ else. So when a container ends in which the guest's kernel has killed something,
 kernel is made to kill a child of ours there (decision 20). That is done at the end, when no
 machine lives in the group any more: drawing the limit tight around a running QEMU would be to
 bet on whom the kernel takes.
+
+podman and CRI-O read a file that conmon leaves, which some versions of it leave elsewhere: to
+those the file is given as well.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
 
 from enclos import log
 from enclos.linux.cgroup import group, layout, starve
 from enclos.sandbox.live import Container, Sandbox
 from enclos.wire import control as c
 from enclos.wire import messages as m
+
+_ENGINE: Final = "io.container.manager"
+"""The annotation of engines with conmon, which look for the file in the bundle."""
+_FILE: Final = "oom"
 
 
 def note(sandbox: Sandbox, event: m.OutOfMemory) -> None:
@@ -35,8 +45,11 @@ def mirror(container: Container) -> None:
 
     The container's machine is gone, or was never in the container's group.
     """
+    if not container.out_of_memory:
+        return
+    _tell_conmons_engine(container)
     path = container.record.cgroup
-    if not container.out_of_memory or not path:
+    if not path:
         return
     try:
         seen = starve.starve(group.find(layout.detect(), path))
@@ -44,6 +57,21 @@ def mirror(container: Container) -> None:
         log.warning("engines cannot see that memory ran out", container=path, error=error)
         return
     log.info("out of memory shown on the host", container=container.record.id, seen=seen)
+
+
+def _tell_conmons_engine(container: Container) -> None:
+    """Leave the empty file that conmon would, where podman 4.3 and CRI-O look for it.
+
+    On a host with cgroup v1 conmon 2.1.6 makes it in its working directory, which podman has
+    set to wherever its user was.
+    """
+    if _ENGINE not in container.record.annotations:
+        return
+    place = Path(container.record.bundle) / _FILE
+    try:
+        place.touch()
+    except OSError as error:
+        log.warning("the engine cannot be told that memory ran out", file=place, error=error)
 
 
 async def watch(sandbox: Sandbox, request: c.Watch) -> c.Watched:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ import pytest
 from enclos.linux import mountinfo
 from tests.support import leaks, otherroot
 from tests.support import podman as private
-from tests.support.cli import TREE, Programs
+from tests.support.cli import Programs
 from tests.support.podman import Podman
 
 PACKAGES: Final = ("podman", "runc", "crun", "catatonit", "python3", "iproute2", "procps")
@@ -30,18 +29,16 @@ def podman(programs: Programs) -> Iterator[Podman]:
     if shutil.which("podman") is None:
         pytest.skip("podman is missing: apt-get install podman")
     with ExitStack() as stack:
-        yield from _private(programs, _program(stack))
+        yield from _private(programs, _program(programs, stack))
 
 
-def _program(stack: ExitStack) -> tuple[str, ...]:
+def _program(programs: Programs, stack: ExitStack) -> tuple[str, ...]:
     """The host's podman, or that of another release of Debian in a root of its own."""
     suite = os.environ.get("ENCLOS_TEST_PODMAN_SUITE", "")
     if not suite:
         return ("podman",)
-    data_root = Path(os.environ.get("ENCLOS_TEST_DATA_ROOT") or "/var/lib/enclos")
-    shared = [Path(tempfile.gettempdir()), TREE, data_root, Path(sysconfig.get_path("purelib"))]
-    root = otherroot.made(suite, PACKAGES)
-    return (*stack.enter_context(otherroot.entered(root, shared)), "podman")
+    enter = otherroot.with_ours(suite, PACKAGES, programs.data_root)
+    return (*stack.enter_context(enter), "podman")
 
 
 def _private(programs: Programs, program: tuple[str, ...]) -> Iterator[Podman]:

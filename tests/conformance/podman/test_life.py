@@ -63,6 +63,20 @@ def test_restart_on_failure(podman: Podman) -> None:
         assert (podman.directory / "count").read_text() == "once\n" * 3
 
 
+@pytest.mark.parametrize(
+    "policy", ["always", pytest.param("unless-stopped", marks=pytest.mark.nightly)]
+)
+def test_restart_until_it_is_stopped(podman: Podman, policy: str) -> None:
+    script = "trap 'exit 0' TERM; echo ready; [ -e /stay ] || { touch /stay; exit 3; }; "
+    loop = "while :; do sleep 0.1; done"
+    with podman.running(f"--restart={policy}", script=script + loop) as made:
+        wait_until(lambda: podman.ok("logs", made).count("ready") == 2)
+        podman.ok("stop", made)
+        state = podman.inspected(made)
+        assert (state["State"]["Status"], state["State"]["ExitCode"]) == ("exited", 0)
+        assert state["RestartCount"] == 1
+
+
 def test_exec(podman: Podman, box: str) -> None:
     assert podman.ok("exec", box, "sh", "-c", "echo out; echo err >&2") == "out"
     assert podman.run("exec", box, "sh", "-c", "exit 9").code == 9

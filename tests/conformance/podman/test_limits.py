@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.podman import Podman
+from tests.support.podman import IMAGE, Podman, wait_until
 
 MIB = 1 << 20
 CGROUP = "/sys/fs/cgroup"
@@ -22,6 +22,24 @@ def test_limits_are_in_force_shown_and_changed(podman: Podman) -> None:
         assert float(used.removesuffix("MB")) > 60
         assert limit.endswith("MB")
         assert int(found["pids"]) > 4
-        podman.ok("update", "--memory=80m", "--cpus=0.7", box)
-        shown = podman.ok("exec", box, "cat", *files[:2]).splitlines()
-        assert shown == [str(80 * MIB), "70000 100000"]
+        for memory, cpus in ((80, "0.7"), (512, "1.5"), (70, "0.3")):
+            podman.ok("update", f"--memory={memory}m", f"--cpus={cpus}", box)
+            shown = podman.ok("exec", box, "cat", *files[:2]).splitlines()
+            assert shown == [str(memory * MIB), f"{int(float(cpus) * 100_000)} 100000"]
+
+
+def test_podman_says_that_memory_ran_out(podman: Podman) -> None:
+    """And says it no more of the same container when it has had enough."""
+    enough = "test -e /tried && exit 0; touch /tried; sync; exec tail /dev/zero"
+    flags = ("--name=hungry", "--network=none", "--memory=32m")
+    answer = podman.run("run", *flags, IMAGE, "sh", "-c", enough)
+    try:
+        assert answer.code == 137, answer.err
+        wait_until(lambda: podman.inspected("hungry")["State"]["Status"] == "exited")
+        state = podman.inspected("hungry")["State"]
+        assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
+        podman.ok("start", "--attach", "hungry")
+        state = podman.inspected("hungry")["State"]
+        assert (state["OOMKilled"], state["ExitCode"]) == (False, 0)
+    finally:
+        podman.ok("rm", "--force", "--time=0", "hungry")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.support import launchers
 from tests.support.podman import IMAGE, Podman, wait_until
 
 GIB = 1 << 30
@@ -34,6 +36,27 @@ def test_bad_input(podman: Podman, flags: tuple[str, ...], said: str) -> None:
     assert said in answer.err
     assert "Traceback" not in answer.err
     assert set((podman.state_root / "sandboxes").iterdir()) == sandboxes
+
+
+def test_without_assets_it_is_said_what_to_do(podman: Podman) -> None:
+    program = podman.directory / "enclos-bare"
+    launchers.write(program, "ocicli", {"ENCLOS_DATA_ROOT": str(podman.directory / "no-data")})
+    answer = replace(podman, runtime=str(program)).box(IMAGE, "true")
+    assert answer.code == 126, answer.err
+    assert "there are no assets" in answer.err
+    assert "enclos assets build" in answer.err
+
+
+def test_what_is_large_works(podman: Podman, tmp_path: Path) -> None:
+    """Ten thousand variables, 64 KiB of arguments, more memory than the host has, all CPUs."""
+    (tmp_path / "env").write_text("".join(f"V{number}={number}\n" for number in range(10_000)))
+    flags = (f"--env-file={tmp_path / 'env'}", "--memory=999g", "--cpus=0")
+    script = "env | grep -c ^V; echo ${#1}; cat /sys/fs/cgroup/memory.max"
+    answer = podman.box(*flags, IMAGE, "sh", "-c", script, "sh", "x" * (64 << 10))
+    assert (answer.code, answer.out.split()) == (
+        0,
+        ["10000", str(64 << 10), str(999 << 30)],
+    ), answer.err
 
 
 def test_many_arguments_and_variables(podman: Podman, box: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,3 +85,19 @@ def test_nothing_is_shown_on_the_host_without_a_kill_or_a_group() -> None:
         starvation.mirror(container)  # it has no control group to be shown in
 
     told(play)
+
+
+def test_an_engine_with_conmon_finds_a_file_in_the_bundle(tmp_path: Path) -> None:
+    async def play(_: Sandbox, container: Container) -> list[list[str]]:
+        found: list[list[str]] = []
+        engine = {"io.container.manager": "libpod"}
+        for told_by, kills in ((engine, 0), ({}, 1), (engine, 1)):
+            container.record = replace(container.record, bundle=str(tmp_path), annotations=told_by)
+            container.memory_kills = kills
+            starvation.mirror(container)
+            found.append([path.name for path in tmp_path.iterdir()])
+        container.record = replace(container.record, bundle=str(tmp_path / "gone"))
+        starvation.mirror(container)
+        return found
+
+    assert told(play) == [[], [], ["oom"]]
