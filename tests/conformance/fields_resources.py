@@ -19,22 +19,26 @@ def _either(modern: str, old: str) -> str:
     return f"cd /sys/fs/cgroup; cat {modern} 2>/dev/null || cat {old}"
 
 
+def _named(member: str, value: Any) -> str:
+    return f"linux.resources.{member}, {value}"
+
+
 def _unlike(member: str, value: Any, modern: str, old: str, wanted: str) -> Row:
     """The same limit in two notations."""
     change = at(f"linux.resources.{member}", value)
-    return Row(f"linux.resources.{member}", change, _either(modern, old), wanted, same=False)
+    return Row(_named(member, value), change, _either(modern, old), wanted, same=False)
 
 
 def _alike(member: str, value: Any, modern: str, old: str, wanted: str) -> Row:
     change = at(f"linux.resources.{member}", value)
-    return Row(f"linux.resources.{member}", change, _either(modern, old), wanted)
+    return Row(_named(member, value), change, _either(modern, old), wanted)
 
 
-def _ours(member: str, value: Any, script: str, wanted: str, *, nightly: bool = False) -> Row:
+def _ours(member: str, value: Any, script: str, wanted: str) -> Row:
     """What runc 1.1 does not do, or not on cgroup v1."""
     change = at(f"linux.resources.{member}", value)
-    name = f"linux.resources.{member}"
-    return Row(name, change, f"cd /sys/fs/cgroup; {script}", wanted, peer=NOBODY, nightly=nightly)
+    script = f"cd /sys/fs/cgroup; {script}"
+    return Row(_named(member, value), change, script, wanted, peer=NOBODY)
 
 
 ROWS: Final = (

@@ -25,7 +25,8 @@ REFUSED = (
 def box(docker: Docker) -> Iterator[str]:
     made = docker.ok(
         "run", "-d", "--network", "none", "--runtime", "enclos", "--memory", "64m",
-        "--cpus", "0.5", "--pids-limit", "60", "--cpuset-cpus", "0", IMAGE, "sleep", "10000",
+        "--cpus", "0.5", "--pids-limit", "60", "--cpuset-cpus", "0", "--init",
+        IMAGE, "sleep", "10000",
     )  # fmt: skip
     yield made
     docker.ok("rm", "-f", made)

@@ -28,6 +28,7 @@ from enclos.linux.pid import ProcessRef
 from tests.support import launchers, otherroot
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
+from tests.support.screen import Screen, shown
 
 DAEMON: Final = "/usr/sbin/dockerd"
 CONTAINERD: Final = "/usr/bin/containerd"
@@ -37,7 +38,8 @@ IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""
 PACKAGES: Final = (
-    "docker.io", "docker-cli", "containerd", "runc", "python3", "iproute2", "procps", "e2fsprogs",
+    "docker.io", "docker-cli", "containerd", "runc", "docker-compose", "python3", "iproute2",
+    "procps", "e2fsprogs",
 )  # fmt: skip
 """What another release of Debian needs for it."""
 TIMEOUT_S: Final = 240
@@ -105,6 +107,14 @@ class Docker:
         """`docker run` without a network and removed afterwards."""
         flags = ("--rm", "--network", "none", "--runtime", runtime)
         return self("run", *flags, *words, stdin=stdin, timeout_s=timeout_s)
+
+    @contextmanager
+    def on_a_screen(self, *words: str) -> Iterator[Screen]:
+        """`docker WORDS…` on a terminal."""
+        command = [*self.enter, CLIENT, *words]
+        command[0] = shutil.which(command[0]) or command[0]
+        with shown(command, self.environment) as screen:
+            yield screen
 
     def inspect(self, container: str, template: str) -> str:
         """One value of `docker inspect`."""

@@ -15,7 +15,7 @@ from enclos.linux.cgroup import group, layout
 from enclos.state import records
 from enclos.state.store import StateRoot
 from tests.conformance.rows import at, together, without
-from tests.support import bundles, waiting
+from tests.support import bundles, leaks, waiting
 from tests.support.cli import Programs
 
 COUNT = 200
@@ -58,9 +58,31 @@ def name(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         )  # fmt: skip
     try:
         assert programs.oci("start", made).code == 0
+        _over(_detached(programs, bundle / "pid", made, "true"))  # makes the directory of execs
         yield made
     finally:
         programs.oci("delete", "--force", made)
+
+
+def _detached(programs: Programs, file: Path, *words: str) -> int:
+    """The pid of an exec that keeps its streams, which are nobody's pipes."""
+    command = programs.oci_command("exec", "--detach", "--pid-file", file, *words)
+    null = subprocess.DEVNULL
+    subprocess.run(
+        command, check=True, timeout=120, env=programs.environment,
+        stdin=null, stdout=null, stderr=null,
+    )  # fmt: skip
+    return int(file.read_text())
+
+
+def _over(pid: int) -> None:
+    """Wait until a process has gone that was given to us as to an engine's monitor."""
+
+    def gone() -> bool:
+        leaks.reap_adopted()
+        return not Path(f"/proc/{pid}/status").exists()
+
+    waiting.until(gone)
 
 
 def _on_the_host(programs: Programs, name: str) -> Held:
@@ -99,10 +121,7 @@ def test_two_hundred_execs_leave_nothing(programs: Programs, name: str, tmp_path
         elif number % 2:
             assert programs.oci("exec", name, "echo", str(number)).out == f"{number}\n"
         else:
-            file = tmp_path / "pid"
-            words = ("exec", "--detach", "--pid-file", str(file), name, "true")
-            assert programs.oci(*words).code == 0
-            waiting.until(lambda: not Path(f"/proc/{file.read_text()}/status").exists())
+            _over(_detached(programs, tmp_path / "pid", name, "true"))
 
     for number in range(WARM):
         enter(number)
@@ -119,13 +138,11 @@ def test_a_killed_exec_takes_its_program_along(
     programs: Programs, name: str, tmp_path: Path
 ) -> None:
     """SIGKILL cannot be forwarded: the end of the process that stands for it is the sign."""
-    file = tmp_path / "pid"
-    words = ("exec", "--detach", "--pid-file", str(file), name, "sleep", "54321")
     before = _on_the_host(programs, name)
-    assert programs.oci(*words).code == 0
+    pid = _detached(programs, tmp_path / "pid", name, "sleep", "54321")
     sleeps = ("exec", name, "ps")
     assert "sleep 54321" in programs.oci(*sleeps).out
-    os.kill(int(file.read_text()), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     waiting.until(lambda: "sleep 54321" not in programs.oci(*sleeps).out)
     waiting.until(lambda: _alike(before, _on_the_host(programs, name)), timeout_s=20)
     assert programs.oci("exec", name, "echo", "on").out == "on\n"

@@ -21,7 +21,7 @@ def merge(old: Resources, new: Resources) -> Resources:
     return replace(
         old,
         devices=(*old.devices, *new.devices),
-        memory=_members(old.memory, new.memory),
+        memory=_memory(old.memory, new.memory),
         cpu=_members(old.cpu, new.cpu),
         pids=new.pids if new.pids is not None and new.pids.limit else old.pids,
         block_io=_block_io(old.block_io, new.block_io),
@@ -53,6 +53,17 @@ def steps(guest: Resources) -> tuple[Resources, ...]:
         return (replace(guest, cpu=replace(cpu, shares=None)),)
     awake, rest = Resources(cpu=Cpu(idle=cpu.idle)), replace(cpu, idle=None)
     return awake, replace(guest, cpu=rest)
+
+
+def _memory(old: Memory | None, new: Memory | None) -> Memory | None:
+    """A raised limit takes the one of memory and swap along: docker does not pass on its
+    `--memory-swap -1`, and on cgroup v2, where swap is counted by itself, runc does not mind."""
+    both = _members(old, new)
+    if both is None or new is None or new.swap:
+        return both
+    if 0 < (both.swap or 0) < (both.limit or 0):
+        return replace(both, swap=both.limit)
+    return both
 
 
 def _members(old: T | None, new: T | None) -> T | None:

@@ -18,6 +18,7 @@ from typing import Final
 from enclos import log
 from enclos.linux.cgroup import group, layout, starve
 from enclos.sandbox.live import Container, Sandbox
+from enclos.state.records import ContainerRecord
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
@@ -47,7 +48,7 @@ def mirror(container: Container) -> None:
     """
     if not container.out_of_memory:
         return
-    _tell_conmons_engine(container)
+    _tell_conmons_engine(container.record)
     path = container.record.cgroup
     if not path:
         return
@@ -59,19 +60,19 @@ def mirror(container: Container) -> None:
     log.info("out of memory shown on the host", container=container.record.id, seen=seen)
 
 
-def _tell_conmons_engine(container: Container) -> None:
+def _tell_conmons_engine(record: ContainerRecord) -> None:
     """Leave the empty file that conmon would, where podman 4.3 and CRI-O look for it.
 
     On a host with cgroup v1 conmon 2.1.6 makes it in its working directory, which podman has
-    set to wherever its user was.
+    set to wherever its user was. podman takes the file away once it has seen it.
     """
-    if _ENGINE not in container.record.annotations:
+    if _ENGINE not in record.annotations:
         return
-    place = Path(container.record.bundle) / _FILE
+    file = Path(record.bundle) / _FILE
     try:
-        place.touch()
+        file.touch()
     except OSError as error:
-        log.warning("the engine cannot be told that memory ran out", file=place, error=error)
+        log.warning("the engine is not told that memory ran out", file=file, error=error)
 
 
 async def watch(sandbox: Sandbox, request: c.Watch) -> c.Watched:

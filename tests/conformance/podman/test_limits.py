@@ -29,17 +29,13 @@ def test_limits_are_in_force_shown_and_changed(podman: Podman) -> None:
 
 
 def test_podman_says_that_memory_ran_out(podman: Podman) -> None:
-    """And says it no more of the same container when it has had enough."""
-    enough = "test -e /tried && exit 0; touch /tried; sync; exec tail /dev/zero"
     flags = ("--name=hungry", "--network=none", "--memory=32m")
-    answer = podman.run("run", *flags, IMAGE, "sh", "-c", enough)
+    answer = podman.run("run", *flags, IMAGE, "tail", "/dev/zero")
     try:
         assert answer.code == 137, answer.err
         wait_until(lambda: podman.inspected("hungry")["State"]["Status"] == "exited")
         state = podman.inspected("hungry")["State"]
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
-        podman.ok("start", "--attach", "hungry")
-        state = podman.inspected("hungry")["State"]
-        assert (state["OOMKilled"], state["ExitCode"]) == (False, 0)
+        assert not list((podman.directory / "root").rglob("userdata/oom"))
     finally:
         podman.ok("rm", "--force", "--time=0", "hungry")

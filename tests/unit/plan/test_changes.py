@@ -43,6 +43,16 @@ def test_what_is_not_named_stays() -> None:
     assert merged.block_io == OLD.block_io
 
 
+def test_a_raised_limit_takes_that_of_memory_and_swap_along() -> None:
+    def merged(limit: int, swap: int | None = None) -> Memory | None:
+        return changes.merge(OLD, Resources(memory=Memory(limit=limit, swap=swap))).memory
+
+    assert merged(300) == merged(300, 0) == Memory(limit=300, swap=300)
+    assert merged(200) == Memory(limit=200, swap=200)
+    assert merged(300, 250) == Memory(limit=300, swap=250)  # for the rules to refuse
+    assert merged(300, -1) == Memory(limit=300, swap=-1)
+
+
 def test_zero_is_as_it_was_but_for_idle_and_burst() -> None:
     zeros = Resources(
         memory=Memory(limit=0, swap=0),
