@@ -90,7 +90,9 @@ def pod(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         answer = runtime.call(*call, scratch=bundle)
         assert answer.code == 0, answer.err
     yield made
+    state = runtime.call("state", made.pod, scratch=bundle)
     made.forget(made.pod)
+    assert state.code == 0 and json.loads(state.out)["status"] == "running", state
 
 
 @pytest.fixture(scope="session")
