@@ -92,7 +92,8 @@ def pod(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield made
     state = runtime.call("state", made.pod, scratch=bundle)
     made.forget(made.pod)
-    assert state.code == 0 and json.loads(state.out)["status"] == "running", state
+    assert state.code == 0, state
+    assert json.loads(state.out)["status"] == "running"
 
 
 @pytest.fixture(scope="session")
