@@ -1,8 +1,9 @@
 """Listeners of others on the host's side of a network, mirrored in the guest: it reaches them, too.
 
 The guest's packets to its own address or to its loopback never leave it. So the agent listens
-where others do on the host, and what comes to it there is carried out. In a shared network these
-are all that listen by TCP; in the container's own they are an engine's server of names.
+where others do on the host, and what comes to it there is carried out. Others are whoever shares
+the network, a container of another runtime that has joined the guest's, or an engine that serves
+names in there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from enclos.sandbox.doors import Doors
 from enclos.wire import messages as m
 from enclos.wire.link import Link
 
-PERIOD_S: Final = 0.5
 _MOST: Final = 1024
 _MOST_CALLS: Final = 1024
 _TIMEOUT_S: Final = 20
@@ -32,27 +32,31 @@ _TIMEOUT_S: Final = 20
 
 @dataclass(slots=True)
 class Mirrored:
-    """What the guest has of a shared network's listeners."""
+    """What the guest has of a network's listeners on the host."""
 
     namespace: Namespace
-    shared: bool
     told: set[m.Listener] = field(default_factory=set[m.Listener])
     resolvers: set[m.Listener] = field(default_factory=set[m.Listener])
     calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     following: asyncio.Task[None] | None = None
 
 
-async def look(mirrored: Mirrored, doors: Doors, link: Link) -> None:
-    """Mirror what listens now; in a shared network follow it from then on until `close`."""
-    if mirrored.following is None:
-        await _tell(mirrored, doors, link)
-    if mirrored.following is None and mirrored.shared:
-        mirrored.following = asyncio.get_running_loop().create_task(_follow(mirrored, doors, link))
+async def look(mirrored: Mirrored, doors: Doors, link: Link, *, period_s: float) -> None:
+    """Mirror what listens now, and look every so often from then on until `close`.
+
+    With a period of 0 it is looked at this once.
+    """
+    if mirrored.following is not None:
+        return
+    await _tell(mirrored, doors, link)
+    if period_s:
+        work = _follow(mirrored, doors, link, period_s)
+        mirrored.following = asyncio.get_running_loop().create_task(work)
 
 
-async def _follow(mirrored: Mirrored, doors: Doors, link: Link) -> None:
+async def _follow(mirrored: Mirrored, doors: Doors, link: Link, period_s: float) -> None:
     while True:
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(period_s)
         try:
             await _tell(mirrored, doors, link)
         except Lost:
@@ -66,9 +70,8 @@ async def _tell(mirrored: Mirrored, doors: Doors, link: Link) -> None:
     namespace = mirrored.namespace
     with namespaces.inside(namespace.descriptor, namespace.path):
         servers = {m.Listener(one, listening.DNS_PORT) for one in listening.resolvers()}
-        sockets = listening.sockets() if mirrored.shared else set[tuple[str, int]]()
-    others = {m.Listener(*one) for one in sockets} | servers
-    others -= doors.open.keys()
+        found = {m.Listener(*one) for one in listening.sockets()}
+    others = (found | servers) - doors.open.keys()
     if others == mirrored.told and servers == mirrored.resolvers:
         return
     message = m.Mirror(namespace.name, _listed(others), _listed(servers))

@@ -33,6 +33,9 @@ from enclos.wire.rtnetlink import ETHERNET, Entry, Link
 
 _SETTLE_S: Final = 0.05
 """Changes come in bunches: an interface, its address, its routes."""
+_SHARED_S: Final = 0.5
+_JOINED_S: Final = 2
+"""How often it is looked who listens on the host's side: beside others, and in case some join."""
 _LOOKS: Final = 5
 _TIMEOUT_S: Final = 60
 
@@ -81,7 +84,7 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
             stack,
             shared,
             Doors(namespace, everywhere=shared),
-            Mirrored(namespace, shared=shared),
+            Mirrored(namespace),
         )
         sandbox.networks[namespace.name] = attached
         _watch(sandbox, attached)
@@ -142,7 +145,13 @@ async def look_again(sandbox: Sandbox, container_id: str) -> None:
     for attached in list(sandbox.networks.values()):
         if container_id in attached.users:
             await refresh(sandbox, attached)
-            await mirror.look(attached.mirrored, attached.doors, sandbox.agent())
+            await _mirror(sandbox, attached)
+
+
+async def _mirror(sandbox: Sandbox, attached: Attached) -> None:
+    """Where nothing leads to but the container's own loopback nobody joins later."""
+    period_s = _SHARED_S if attached.shared else _JOINED_S if attached.ports else 0
+    await mirror.look(attached.mirrored, attached.doors, sandbox.agent(), period_s=period_s)
 
 
 async def refresh(sandbox: Sandbox, attached: Attached) -> None:
@@ -315,6 +324,6 @@ def _unwatch(attached: Attached) -> None:
 async def _follow(sandbox: Sandbox, attached: Attached) -> None:
     try:
         await refresh(sandbox, attached)
-        await mirror.look(attached.mirrored, attached.doors, sandbox.agent())
+        await _mirror(sandbox, attached)
     except EnclosError as error:
         log.warning("the guest misses a change", network=attached.namespace.name, error=error)

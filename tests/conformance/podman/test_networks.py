@@ -174,8 +174,7 @@ def test_joining_a_containers_network(yard: Yard, joined: str, joining: str) -> 
             )
             assert yard.sh(joining, y, calls.format(80)) == "X\n"
             assert yard.sh(joined, x, calls.format(81)) == "Y\n"
-            if (joined, joining) != ("enclos", "runc"):  # see docs/guides/network.md
-                assert _told(yard.host.netns, ip, 81) == "Y\n"
+            assert _told(yard.host.netns, ip, 81) == "Y\n"
         assert _told(yard.host.netns, ip, 80) == "X\n"
 
 
