@@ -19,7 +19,7 @@ services:
     network_mode: none
     mem_limit: 64m
     command: ["sh", "-c", "echo from one >/v/file; echo up; exec sleep 1000"]
-    volumes: ["v:/v"]
+    volumes: [{{type: volume, source: v, target: /v}}]
     healthcheck: {{test: ["CMD", "test", "-e", "/v/file"], interval: 1s}}
   two:
     image: {IMAGE}
@@ -27,7 +27,7 @@ services:
     network_mode: none
     depends_on: {{one: {{condition: service_healthy}}}}
     command: ["sh", "-c", "cat /v/file; exit 3"]
-    volumes: ["v:/v:ro"]
+    volumes: [{{type: volume, source: v, target: /v, read_only: true}}]
 volumes: {{v: {{}}}}
 """
 

@@ -71,7 +71,8 @@ def test_exec_of_what_does_not_run(docker: Docker, both: dict[str, str], program
     ours, theirs = (docker("exec", name, program) for name in both.values())
     assert ours.code == theirs.code == 126
     words = theirs.out.rpartition("exec: ")[2].removesuffix(": unknown\r\n")
-    assert words in ours.out
+    newer_runcs = "is a directory: unknown: "
+    assert words.replace(newer_runcs, "").strip() in ours.out
 
 
 def test_exec_with_input(docker: Docker, both: dict[str, str]) -> None:
