@@ -51,6 +51,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
 address = "{place}/containerd.sock"
 """
+NO_NETWORK: Final = (
+    "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+    "--ip-masq=false", "--userland-proxy=false",
+)  # fmt: skip
 _START_S: Final = 60
 _END_S: Final = 60
 _POLL_S: Final = 0.1
@@ -68,6 +72,7 @@ class Docker:
     data: Path
     name: str
     enter: tuple[str, ...] = ()
+    network: tuple[str, ...] = NO_NETWORK
     process: subprocess.Popen[bytes] | None = None
     containerd: subprocess.Popen[bytes] | None = None
 
@@ -185,22 +190,24 @@ class Docker:
             "--add-runtime", f"enclos={self.place}/enclos-oci",
             "--add-runtime", f"{BARE}={self.place}/enclos-bare",
             "--default-ulimit", "nofile=1024:4096",
-            "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-            "--ip-masq=false", "--userland-proxy=false", "--live-restore", "--log-level", "warn",
+            "--live-restore", "--log-level", "warn", *self.network,
         ]  # fmt: skip
 
 
 @contextmanager
-def running(programs: Programs, data: Path) -> Iterator[Docker]:
+def running(
+    programs: Programs, data: Path, *, kind: str = "docker", network: tuple[str, ...] = NO_NETWORK
+) -> Iterator[Docker]:
     """A daemon with the image `IMAGE`, gone with all its containers afterwards.
 
     It is the host's, or that of the release of Debian that `ENCLOS_TEST_DOCKER_SUITE` names.
+    Daemons of one test process need a `kind` each; `network` are flags about networks.
     """
-    name = f"enclos-docker-{os.getpid()}"
+    name = f"enclos-{kind}-{os.getpid()}"
     with ExitStack() as stack:
         enter = stack.enter_context(_root(programs))
         home = Path(tempfile.gettempdir()) if enter else Path("/run")
-        docker = Docker(programs, home / name, data, name, enter)
+        docker = Docker(programs, home / name, data, name, enter, network=network)
         docker.place.mkdir(mode=0o700)
         stack.callback(shutil.rmtree, docker.place)
         _prepare(docker)
