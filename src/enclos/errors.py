@@ -104,7 +104,7 @@ TTRPC_CODES: Final[dict[type[EnclosError], int]] = {
     HostUnfit: 9,  # FAILED_PRECONDITION
     MachineFailed: 13,  # INTERNAL
     GuestFailed: 13,  # INTERNAL
-    ProgramNotFound: 5,  # NOT_FOUND
+    ProgramNotFound: 3,  # INVALID_ARGUMENT: with NOT_FOUND clients take the container for gone
     ProgramNotRunnable: 3,  # INVALID_ARGUMENT
     Lost: 14,  # UNAVAILABLE
     TimedOut: 4,  # DEADLINE_EXCEEDED

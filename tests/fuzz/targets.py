@@ -16,6 +16,10 @@ from enclos.guest.agent import Agent
 from enclos.guest.channel import Channel
 from enclos.guest.loop import Loop
 from enclos.guest.streams import Input, Output, Streams
+from enclos.shim import ttrpc
+from enclos.shim.calls import Method
+from enclos.shim.proto import task_pb2, ttrpc_pb2
+from enclos.shim.server import Connection, Server
 from enclos.wire import codec, frames
 from enclos.wire.codec import CodecError
 from enclos.wire.frames import Decoder, Frame, FrameError
@@ -139,9 +143,71 @@ async def _host(dice: random.Random) -> None:
     assert isinstance(reasons[0], EnclosError)
 
 
+def shim(dice: random.Random) -> None:
+    """The shim's server answers every request frame of whatever a client sends, and stays."""
+    asyncio.run(_shim(dice))
+
+
+async def _shim(dice: random.Random) -> None:
+    strange: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: strange.append(context))
+    ours, theirs = socket.socketpair()
+    server = Server({"s": {"Echo": Method(task_pb2.StateRequest, _state)}})
+    await loop.connect_accepted_socket(lambda: Connection(server), ours)
+    data = mutate.bend(dice, b"".join(_ttrpc_frame(dice, 2 * at + 1) for at in range(4)))
+    frames_sent = ttrpc.Decoder().feed(data)
+    theirs.setblocking(False)
+    for piece in mutate.cut(dice, data):
+        theirs.send(piece)
+        await asyncio.sleep(0)
+    for _ in range(8):
+        await asyncio.sleep(0)
+    answered = _received(theirs)
+    asked = [frame.stream for frame in frames_sent if frame.kind != ttrpc.RESPONSE]
+    assert sorted(answered) == sorted(asked), (answered, asked)
+    server.close()
+    theirs.close()
+    await asyncio.sleep(0)
+    assert not strange, strange
+
+
+async def _state(request: Any) -> Any:
+    return task_pb2.StateResponse(id=request.id)
+
+
+def _ttrpc_frame(dice: random.Random, stream: int) -> bytes:
+    message = task_pb2.StateRequest(id="x" * dice.randrange(9)).SerializeToString()
+    request = ttrpc_pb2.Request(
+        service=dice.choice(("s", "s", "t")),
+        method=dice.choice(("Echo", "Echo", "Other")),
+        payload=mutate.bend(dice, message),
+        timeout_nano=dice.choice((0, -1, 10**10)),
+    )
+    kind = dice.choice((ttrpc.REQUEST, ttrpc.REQUEST, ttrpc.DATA, ttrpc.RESPONSE, 0, 9))
+    flags = dice.choice((0, 0, ttrpc.REMOTE_OPEN, ttrpc.REMOTE_CLOSED, 4))
+    return ttrpc.encode(ttrpc.Frame(stream, kind, flags, request.SerializeToString()))
+
+
+def _received(connection: socket.socket) -> list[int]:
+    """The streams of the responses that have come, each of which can be read."""
+    data = b""
+    try:
+        while piece := connection.recv(1 << 20):
+            data += piece
+    except BlockingIOError:
+        found = ttrpc.Decoder().feed(data)
+        assert all(frame.kind == ttrpc.RESPONSE for frame in found)
+        for frame in found:
+            ttrpc_pb2.Response.FromString(frame.payload)
+        return [frame.stream for frame in found]
+    raise AssertionError("the server closed the connection")
+
+
 TARGETS: Final[dict[str, Callable[[random.Random], None]]] = {
     "frames": frame_decoder,
     "messages": message_decoder,
     "agent": agent,
     "host": host,
+    "shim": shim,
 }
