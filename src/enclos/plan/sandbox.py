@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from enclos.config.settings import Settings
@@ -45,14 +45,16 @@ def plan_sandbox(
     host: Host,
     owners: Mapping[str, Owner] | None = None,
     shm_bytes: int = 0,
+    sandbox_id: str = "",
 ) -> SandboxPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `owners` are the containers, by kind, whose namespaces the spec names by path; `shm_bytes` is
-    the size of an engine's /dev/shm, which goes with the IPC namespace.
+    the size of an engine's /dev/shm, which goes with the IPC namespace. `sandbox_id` is a
+    sandbox that is there already and that the container has to go into, if not empty.
     """
     joined = owners or {}
-    group = group_with(sandbox_of(spec.annotations, container_id), joined, container_id)
+    group = _group(spec, joined, container_id=container_id, sandbox_id=sandbox_id)
     resources = spec.linux.resources if spec.linux is not None else None
     machine = plan_machine(resources, settings=settings, host=host) if group.own else None
     memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
@@ -66,6 +68,14 @@ def plan_sandbox(
         local_paths=local if settings.local_disk_bytes else (),
     )
     return SandboxPlan(container_id, group, machine, container)
+
+
+def _group(spec: Spec, joined: Mapping[str, Owner], *, container_id: str, sandbox_id: str) -> Group:
+    said = sandbox_of(spec.annotations, container_id)
+    if not sandbox_id:
+        return group_with(said, joined, container_id)
+    given = Group(sandbox_id, own=False, named=said.named)
+    return replace(group_with(given, joined, container_id), own=False)
 
 
 def render(plan: SandboxPlan) -> str:

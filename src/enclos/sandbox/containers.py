@@ -51,6 +51,7 @@ async def _create(
     process = Process(request.id, "", terminal=request.channels.terminal)
     container = Container(record, process)
     sandbox.containers[request.id] = container
+    sandbox.begun(process)
     try:
         plugged = await disks.attach(sandbox, container, request, passed)
         wiring = _wire(sandbox, process, request.channels, log=request.log)
@@ -112,6 +113,7 @@ async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) ->
     attached = _couple(process, request.channels, descriptors, stdin_ends=True)
     process.tied += attached if request.tied else ()
     container.execs[request.exec_id] = process
+    sandbox.begun(process)
     message = m.ExecProcess(request.id, request.exec_id, request.process, wiring)
     try:
         made = await sandbox.agent().call("exec", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
@@ -196,7 +198,9 @@ def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
 
 
 def _stdio_count(channels: c.Channels) -> int:
-    return 1 if channels.terminal else 2 + channels.stdin
+    if channels.terminal:
+        return 1 + (channels.split and channels.stdin)
+    return 2 + channels.stdin
 
 
 def _wire(sandbox: Sandbox, process: Process, channels: c.Channels, *, log: str) -> m.Stdio:
@@ -223,7 +227,8 @@ def _wire(sandbox: Sandbox, process: Process, channels: c.Channels, *, log: str)
 def _couple(
     process: Process, channels: c.Channels, descriptors: list[int], *, stdin_ends: bool
 ) -> list[Callable[[], None]]:
-    """Give a process' streams to descriptors: one for a terminal, else stdin, stdout, stderr.
+    """Give a process' streams to descriptors: one for a terminal, two if those are split, else
+    stdin, stdout, stderr.
 
     Returns what gives each of them back.
     """
@@ -231,7 +236,10 @@ def _couple(
         for descriptor in descriptors:
             os.close(descriptor)
         raise InvalidRequest(f"{len(descriptors)} descriptors do not fit the streams")
-    if channels.terminal:
+    if channels.terminal and channels.split:
+        outputs = descriptors[-1:]
+        back = [process.outputs[0].attach(outputs[0])]
+    elif channels.terminal:
         back = [process.outputs[0].attach(os.dup(descriptors[0]))]
         outputs = descriptors[:0]
     else:

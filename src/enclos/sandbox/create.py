@@ -18,14 +18,13 @@ from typing import Final
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound, WrongState
-from enclos.linux import fork, libc, mount, mountapi, namespaces, pid
+from enclos.linux import fork, libc, mount, namespaces, pid
 from enclos.network import tenants
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
 from enclos.oci.load import dump_spec
 from enclos.oci.types import Process, Spec
 from enclos.plan import hostgroup as bounds
-from enclos.plan.guestmounts import SharedSource
 from enclos.plan.guestspec import GuestPlan
 from enclos.plan.sandbox import SandboxPlan, plan_sandbox
 from enclos.sandbox import (
@@ -36,9 +35,11 @@ from enclos.sandbox import (
     hostgroup,
     owners,
     reach,
+    release,
     sharedmemory,
     standin,
     supervisor,
+    trees,
     update,
 )
 from enclos.sandbox.hostgroup import Manager
@@ -62,7 +63,7 @@ class NewContainer:
     of the process: stdin, stdout, stderr, or one terminal; none means that nothing is attached
     yet; with `tied` they are given back when the returned connection ends. `slave` is the terminal
     the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
-    written.
+    written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
     """
 
     id: str
@@ -75,6 +76,7 @@ class NewContainer:
     owner: str = ""
     template: bool = True
     tied: bool = False
+    sandbox: str = ""
     mount_root: Callable[[], Path] | None = None
     manager: Manager = Manager.CGROUPFS
 
@@ -87,14 +89,35 @@ class Created:
     connection: client.Connection
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A container whose name is taken: its control group, its class of the processor's cache."""
+
+    new: NewContainer
+    plan: SandboxPlan
+    cgroup: str
+    cache: str
+
+
 def create(place: Place, new: NewContainer) -> Created:
     """Create the container; raises, and leaves nothing behind, if anything fails.
 
     The caller's process gets a private mount namespace if `mount_root` is given.
     """
+    plan = plan_of(place, new)
+    with ExitStack() as undo:
+        prepared = _take(place, new, plan, undo)
+        connection = _sandbox(place, prepared, undo)
+        made = _create_in(place, prepared, connection, undo)
+        undo.pop_all()
+    return made
+
+
+def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
+    """What is to be done for it; raises `InvalidRequest` for what cannot be."""
     validate.validate(new.spec)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
-    plan = plan_sandbox(
+    return plan_sandbox(
         new.spec,
         container_id=new.id,
         bundle=os.fspath(new.bundle),
@@ -102,20 +125,47 @@ def create(place: Place, new: NewContainer) -> Created:
         host=place.host,
         owners=owners.find(place.root, listed),
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
+        sandbox_id=new.sandbox,
     )
+
+
+def prepare(
+    place: Place,
+    new: NewContainer,
+    plan: SandboxPlan,
+    front: Callable[[Prepared], supervisor.Front],
+) -> None:
+    """Take the names and boot the machine for `new` in a process that is a front end's as well.
+
+    What `front` makes of the prepared container is that front end; it calls `complete`. Raises,
+    and leaves nothing behind, if anything fails.
+    """
+    with ExitStack() as undo:
+        prepared = _take(place, new, plan, undo)
+        supervisor.fork(_reserve(place, prepared, undo), front(prepared))
+        undo.pop_all()
+
+
+def complete(place: Place, prepared: Prepared, new: NewContainer) -> Created:
+    """Create the container that was prepared, now with its root file system and streams."""
+    with ExitStack() as undo:
+        undo.callback(release.container, place.root, new.id)
+        connection = _reach(place, prepared.plan.group.sandbox_id)
+        undo.callback(_await_end, connection, new.id)
+        made = _create_in(place, replace(prepared, new=new), connection, undo)
+        undo.pop_all()
+    return made
+
+
+def _take(place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitStack) -> Prepared:
     for note in plan.notes:
         log.info("not as written", container=new.id, note=note)
     store.reserve(place.root, new.id)
-    with ExitStack() as undo:
-        undo.callback(records.remove_container, place.root, new.id)
-        reach.keep_spec(place.root, new.id, dump_spec(new.spec))
-        cgroup = _host_group(place, new, plan, undo)
-        cache = cacheclass.make(place.root, new.spec, new.id, undo=undo)
-        connection = _sandbox(place, new, plan, cgroup=cgroup, undo=undo)
-        made = _create_in(place, new, plan, connection=connection, cgroup=cgroup, undo=undo)
-        cacheclass.join(cache, connection)
-        undo.pop_all()
-    return made
+    undo.callback(records.remove_container, place.root, new.id)
+    reach.keep_spec(place.root, new.id, dump_spec(new.spec))
+    cgroup = _host_group(place, new, plan, undo)
+    cache = cacheclass.make(place.root, new.spec, new.id, undo=undo)
+    return Prepared(new, plan, cgroup, cache)
 
 
 def _host_group(place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitStack) -> str:
@@ -127,29 +177,35 @@ def _host_group(place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitSt
     return path
 
 
-def _sandbox(
-    place: Place, new: NewContainer, plan: SandboxPlan, *, cgroup: str, undo: ExitStack
-) -> client.Connection:
+def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> client.Connection:
     """A connection to the supervisor of the container's sandbox, which is started if its own."""
+    new, plan = prepared.new, prepared.plan
     if plan.machine is None:
         connection = _reach(place, plan.group.sandbox_id)
         undo.callback(_give_up, connection, new.id)
         return connection
-    directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
-    undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
-    hostname = new.spec.hostname or new.id[:12]
-    start = place.plan(
-        plan.machine,
-        directory,
-        hostname=hostname,
-        cgroup=cgroup,
-        use_template=new.template,
-    )
+    start = _reserve(place, prepared, undo)
     with fork.signals_held():
         supervisor.fork(start)
-        connection = client.connect(directory)
+        connection = client.connect(start.plan.directory)
         undo.callback(_await_end, connection, new.id)
     return connection
+
+
+def _reserve(place: Place, prepared: Prepared, undo: ExitStack) -> supervisor.Start:
+    """Take the sandbox's name; how its machine is to be booted."""
+    new, plan = prepared.new, prepared.plan
+    if plan.machine is None:
+        raise InvalidRequest(f"container {new.id} belongs into the machine of another container")
+    directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
+    undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
+    return place.plan(
+        plan.machine,
+        directory,
+        hostname=new.spec.hostname or new.id[:12],
+        cgroup=prepared.cgroup,
+        use_template=new.template,
+    )
 
 
 def _reach(place: Place, sandbox_id: str) -> client.Connection:
@@ -164,21 +220,15 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
 
 
 def _create_in(
-    place: Place,
-    new: NewContainer,
-    plan: SandboxPlan,
-    *,
-    connection: client.Connection,
-    cgroup: str,
-    undo: ExitStack,
+    place: Place, prepared: Prepared, connection: client.Connection, undo: ExitStack
 ) -> Created:
     """Create in the sandbox behind `connection`."""
-    guest = plan.container
+    new, guest, cgroup = prepared.new, prepared.plan.container, prepared.cgroup
     with ExitStack() as opened:
         root = _root_path(new)
-        trees = [_tree(root, opened, recursive=True)]
-        trees += [_source_tree(source, opened) for source in guest.sources]
-        record = replace(_record(new, root, plan.group.sandbox_id), cgroup=cgroup)
+        shown = [trees.clone(root, opened, recursive=True)]
+        shown += [trees.of_source(source, opened) for source in guest.sources]
+        record = replace(_record(new, root, prepared.plan.group.sandbox_id), cgroup=cgroup)
         passed = disksources.open_all(guest, place.settings, opened)
         standing = client.open_socket(place.root.sandbox(record.sandbox_id))
         opened.enter_context(standing)
@@ -209,11 +259,12 @@ def _create_in(
             shared_network=network.shared,
             own_network=guest.own_network,
         )
-        given = [*trees, *passed, network.descriptor, *new.stdio]
+        given = [*shown, *passed, network.descriptor, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
         duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)
         standin.report_for_duty(standing, duty, pid_number)
+        cacheclass.join(prepared.cache, connection)
     return Created(replace(record, status="created"), connection)
 
 
@@ -254,42 +305,6 @@ def _root_path(new: NewContainer) -> Path:
     return path
 
 
-def _tree(path: Path, opened: ExitStack, *, recursive: bool) -> int:
-    """A detached clone of what is mounted at `path`, private, closed by `opened`."""
-    try:
-        descriptor = mount.open_tree_clone(path, recursive=recursive)
-    except FileNotFoundError as error:
-        raise NotFound(f"mount source {path} does not exist") from error
-    opened.callback(os.close, descriptor)
-    mountapi.mount_setattr(descriptor, propagation=libc.MS_PRIVATE, recursive=recursive)
-    return descriptor
-
-
-def _source_tree(source: SharedSource, opened: ExitStack) -> int:
-    tree = _tree(Path(source.source), opened, recursive=source.recursive)
-    if source.readonly:
-        recursive = source.recursive_readonly
-        mount.set_attributes(tree, mountapi.MOUNT_ATTR_RDONLY, recursive=recursive)
-    if source.uid_mappings:
-        _map_owners(tree, source)
-    return tree
-
-
-def _map_owners(tree: int, source: SharedSource) -> None:
-    lines = [
-        [f"{one.container_id} {one.host_id} {one.size}" for one in mappings]
-        for mappings in (source.uid_mappings, source.gid_mappings)
-    ]
-    try:
-        with namespaces.user_namespace(*lines) as users:
-            mount.map_owners(tree, users, recursive=source.maps_recursively)
-    except OSError as error:
-        raise InvalidRequest(
-            f"cannot map the owners of {source.source}: {error}",
-            hint="its file system must take part in idmapped mounts, or change the owners",
-        ) from error
-
-
 def _fork_standin(
     new: NewContainer,
     guest: GuestPlan,
@@ -300,12 +315,12 @@ def _fork_standin(
     entrance: Sequence[int],
 ) -> int:
     """Fork the process that stands for the container; it starts to serve when told."""
-    binds = tuple((_source_tree(source, opened), source.destination) for source in guest.sources)
+    binds = tuple((trees.of_source(source, opened), source.destination) for source in guest.sources)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
     home = standin.Home(
         unshared=_unshared(listed),
         joined=_joined(listed, opened),
-        tree=_tree(root, opened, recursive=True),
+        tree=trees.clone(root, opened, recursive=True),
         binds=binds,
     )
     process = new.spec.process or Process()

@@ -41,6 +41,7 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             status = event.status & 0xFF
             killed = container.out_of_memory and status == KILLED_STATUS
             process.ended = c.Ended(status, _OUT_OF_MEMORY if killed else "")
+            process.ended_ns = event.time_ns
             task = asyncio.get_running_loop().create_task(_after_exit(sandbox, container, process))
             sandbox.tasks.add(task)
             task.add_done_callback(sandbox.tasks.discard)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Process:
     """A container's init (`exec_id` is empty) or an exec process, alive or ended.
 
-    `ended` is set by the guest's word; `over` once its output has been flushed as well. `tied`
+    `ended` is set by the guest's word, `ended_ns` is the time by it, 0 if it had no say; `over`
+    is set once its output has been flushed as well. `tied`
     gives back the descriptors that belong to whoever started it and stays with it.
     """
 
@@ -39,6 +40,7 @@ class Process:
     stdin: Input | None = None
     outputs: list[Output] = field(default_factory=list["Output"])
     ended: Ended | None = None
+    ended_ns: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
     standin_pid: int = 0
     tied: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
@@ -90,9 +92,17 @@ class Container:
         return process
 
 
+def _nothing(_: Process) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Sandbox:
-    """Everything a supervisor owns. `link` and `machine` are there once `ready` is set."""
+    """Everything a supervisor owns. `link` and `machine` are there once `ready` is set.
+
+    `hosted`: a front end lives in this process, hears of every process by `begun`, and says by
+    `ending.stop` when a sandbox without containers is not wanted any more.
+    """
 
     plan: BootPlan
     root: StateRoot
@@ -113,6 +123,8 @@ class Sandbox:
     ending: bool = False
     has_local_disk: bool = False
     disk_numbers: Iterator[int] = field(default_factory=count)
+    hosted: bool = False
+    begun: Callable[[Process], None] = _nothing
 
     def container(self, name: str) -> Container:
         """The container called `name`; raises `NotFound` with the words engines know."""

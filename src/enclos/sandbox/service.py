@@ -112,7 +112,7 @@ class Client:
         self._gone = True
         self._untie()
         self._sandbox.clients.discard(self._link)
-        if not self._sandbox.containers:
+        if not self._sandbox.containers and not self._sandbox.hosted:
             ending.stop(self._sandbox, "its creator went away before it had a container")
         stand, self._stands = self._stands, None
         if stand is None:

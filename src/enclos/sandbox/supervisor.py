@@ -14,7 +14,7 @@ import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from enclos import log
 from enclos.errors import EnclosError, MachineFailed, TimedOut
@@ -47,23 +47,41 @@ class Start:
     """Empty where no template is wanted."""
 
 
-def fork(start: Start) -> None:
+class Front(Protocol):
+    """A front end that lives in the supervisor's process, as containerd's shim does."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What it brings along; every other descriptor of the caller is closed."""
+        ...
+
+    async def serve(self, sandbox: Sandbox) -> None:
+        """Take requests from now on: called first in the supervisor's loop."""
+        ...
+
+    async def outlive(self) -> None:
+        """Answer on for as long as anybody may ask: called when the sandbox has been released."""
+        ...
+
+
+def fork(start: Start, front: Front | None = None) -> None:
     """Start a supervisor; its socket takes connections when this returns."""
     listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
     middle = os.fork()
     if middle == 0:
         if os.fork() == 0:
-            _main(start, listener)
+            _main(start, listener, front)
         os._exit(0)
     listener.close()
     os.waitpid(middle, 0)
 
 
-def _main(start: Start, listener: socket.socket) -> NoReturn:
+def _main(start: Start, listener: socket.socket, front: Front | None) -> NoReturn:
     code = 1
+    brought = front.descriptors if front is not None else ()
     try:
-        _detach(start.plan, listener.fileno())
-        _run(start, listener)
+        _detach(start.plan, {listener.fileno(), *brought})
+        _run(start, listener, front)
         code = 0
     except (EnclosError, OSError) as error:
         log.error("supervisor failed", error=error)
@@ -71,7 +89,7 @@ def _main(start: Start, listener: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _detach(plan: BootPlan, keep: int) -> None:
+def _detach(plan: BootPlan, keep: set[int]) -> None:
     """Leave the caller's session, descriptors, signals and mount namespace."""
     os.setsid()
     os.chdir("/")
@@ -84,7 +102,7 @@ def _detach(plan: BootPlan, keep: int) -> None:
     )
     for number, source in ((0, null), (1, output), (2, output)):
         os.dup2(source, number)
-    forking.close_fds_except({0, 1, 2, keep})
+    forking.close_fds_except({0, 1, 2, *keep})
     log.divert()
     forking.set_process_name("enclos-super")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -93,7 +111,7 @@ def _detach(plan: BootPlan, keep: int) -> None:
     mount.make_slave(Path("/"))
 
 
-def _run(start: Start, listener: socket.socket) -> None:
+def _run(start: Start, listener: socket.socket, front: Front | None) -> None:
     phases = Phases()
     with ExitStack() as stack:
         plan = start.plan
@@ -117,7 +135,7 @@ def _run(start: Start, listener: socket.socket) -> None:
 
         phases.mark("imports")
         sandbox = Sandbox(plan, start.root, phases, launched=launched, failed=failed)
-        asyncio.run(_live(sandbox, start, stack, listener=listener))
+        asyncio.run(_live(sandbox, start, stack, listener=listener, front=front))
 
 
 def _write_record(root: StateRoot, plan: BootPlan) -> None:
@@ -140,12 +158,20 @@ def _write_record(root: StateRoot, plan: BootPlan) -> None:
 
 
 async def _live(
-    sandbox: Sandbox, start: Start, stack: ExitStack, *, listener: socket.socket
+    sandbox: Sandbox,
+    start: Start,
+    stack: ExitStack,
+    *,
+    listener: socket.socket,
+    front: Front | None,
 ) -> None:
     import asyncio
 
     from enclos.sandbox import ending, networks, service
 
+    if front is not None:
+        sandbox.hosted = True
+        await front.serve(sandbox)
     service.listen(sandbox, listener)
     starting = asyncio.get_running_loop().create_task(_boot(sandbox, start, stack))
     asyncio.get_running_loop().call_later(_LONELY_S, _end_if_lonely, sandbox)
@@ -166,13 +192,16 @@ async def _live(
     records.remove_sandbox(sandbox.root, sandbox.plan.id)
     for link in list(sandbox.clients):
         await link.drain(timeout_s=_DRAIN_S)
+        link.close()
+    if front is not None:
+        await front.outlive()
 
 
 def _end_if_lonely(sandbox: Sandbox) -> None:
     """Its creator was killed before it had connected."""
     from enclos.sandbox import ending
 
-    if not sandbox.clients and not sandbox.containers:
+    if not sandbox.clients and not sandbox.containers and not sandbox.hosted:
         ending.stop(sandbox, "nobody came for it")
 
 

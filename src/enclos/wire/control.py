@@ -12,10 +12,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Which standard streams a process has, and whether they are one terminal."""
+    """Which standard streams a process has, and whether they are one terminal.
+
+    `split`: whoever has the terminal's other side reads and writes it by two descriptors.
+    """
 
     stdin: bool = True
     terminal: bool = False
+    split: bool = False
     rows: int = 0
     columns: int = 0
 
@@ -33,8 +37,8 @@ class PassedDisk:
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
     block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
-    network namespace, then stdin, stdout, stderr where `attached` (one
-    descriptor, read and written, with a terminal).
+    network namespace, then stdin, stdout, stderr where `attached` (one descriptor, read and
+    written, with a terminal; its input, if any, and its output where that is `split`).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
