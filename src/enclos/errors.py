@@ -30,6 +30,10 @@ class InvalidRequest(EnclosError):
     """What was asked cannot be done by anybody: a bad flag, spec, name or size."""
 
 
+class Unsupported(InvalidRequest):
+    """What others can do and Enclos cannot."""
+
+
 class NotFound(EnclosError):
     """The named container, image, sandbox or process does not exist."""
 
@@ -80,6 +84,7 @@ class Unclean(EnclosError):
 EXIT_CODES: Final[dict[type[EnclosError], int]] = {
     EnclosError: 125,
     InvalidRequest: 125,
+    Unsupported: 125,
     NotFound: 125,
     Exists: 125,
     WrongState: 125,
@@ -98,6 +103,7 @@ EXIT_CODES: Final[dict[type[EnclosError], int]] = {
 TTRPC_CODES: Final[dict[type[EnclosError], int]] = {
     EnclosError: 2,  # UNKNOWN
     InvalidRequest: 3,  # INVALID_ARGUMENT
+    Unsupported: 12,  # UNIMPLEMENTED
     NotFound: 5,  # NOT_FOUND
     Exists: 6,  # ALREADY_EXISTS
     WrongState: 9,  # FAILED_PRECONDITION

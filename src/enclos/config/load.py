@@ -39,6 +39,13 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return found
 
 
+def settings_from(path: str, base: Settings) -> Settings:
+    """`base` with what one more file of settings says; raises `InvalidRequest`."""
+    from enclos.config import parse
+
+    return parse.settings(_toml(path), path, base=base)
+
+
 def state_root(environment: Mapping[str, str] = os.environ) -> str:
     """The state root alone; the files are parsed only if one of them has the word."""
     direct = environment.get("ENCLOS_STATE_ROOT", "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
@@ -68,6 +69,35 @@ def run_and_exit(body: Callable[[], int]) -> NoReturn:
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
         os._exit(status)
+
+
+def spawn_detached(
+    argv: Sequence[str], *, environment: Mapping[str, str], descriptors: Mapping[int, int]
+) -> ProcessRef:
+    """Run a program as an orphan in a session of its own, with exactly these descriptors.
+
+    Keys are the program's numbers, values the caller's, who keeps them; 0 to 2 are /dev/null
+    unless named. A program that cannot be executed ends with 127.
+    """
+
+    def body() -> int:
+        high = {number: _above(source) for number, source in descriptors.items()}
+        null_stdio()
+        for number, source in high.items():
+            os.dup2(source, number)
+        close_fds_except({0, 1, 2, *descriptors})
+        reset_signals()
+        try:
+            os.execve(argv[0], list(argv), dict(environment))
+        except OSError:
+            return 127
+
+    return fork_detached(body)
+
+
+def _above(descriptor: int) -> int:
+    """A copy out of the way of the numbers that programs are given."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
 
 
 def close_fds_except(keep: Iterable[int]) -> None:

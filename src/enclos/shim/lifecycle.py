@@ -1,0 +1,260 @@
+"""The calls that make tasks and processes, let them run and remove them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.empty_pb2 import Empty
+
+from enclos import log
+from enclos.errors import Exists, Unsupported, WrongState
+from enclos.ids import check_id
+from enclos.oci.load import dump_process, load_process, load_spec
+from enclos.oci.rules_process import check_process
+from enclos.oci.types import Process
+from enclos.plan import guestprocess
+from enclos.sandbox import create as creation
+from enclos.sandbox import delete as deletion
+from enclos.sandbox import ending, execute, reach
+from enclos.sandbox import start as starting
+from enclos.sandbox.create import NewContainer
+from enclos.sandbox.execute import NewProcess
+from enclos.shim import bundles, loggers, rootfs, stdio, watching, worker
+from enclos.shim.proto import events_pb2, task_pb2
+from enclos.shim.rootfs import Mount
+from enclos.shim.stdio import Names, Stdio
+from enclos.shim.tasks import Proc, Shim, Task
+
+_OVER_S: Final = 30
+"""For the end of a process that is being removed; output may have to be taken first."""
+
+
+async def create(shim: Shim, request: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskResponse:
+    """A container, up to the moment before its program runs."""
+    if request.checkpoint:
+        raise Unsupported("checkpoints are not supported yet", hint="start the container anew")
+    check_id(request.id)
+    shim.check_alive()
+    bundle = Path(request.bundle)
+    mounts = [Mount(m.type, m.source, m.target, tuple(m.options)) for m in request.rootfs]
+    names = Names(request.stdin, request.stdout, request.stderr, request.terminal)
+    with stdio.opened(names, environment=_logger_environment(shim, request.id)) as streams:
+        await loggers.wait_ready(streams)
+        task = Task(request.id, bundle, Proc(request.id, "", streams))
+        shim.add(task)
+        try:
+            pid = await worker.run(
+                shim.mounts,
+                lambda: _create(shim, task, mounts),
+            )
+        except BaseException:
+            watching.forget(task.init)
+            del shim.tasks[request.id]
+            raise
+    task.init.pid = int(pid)
+    watching.collect(task.init.pid)
+    event = events_pb2.TaskCreate(
+        container_id=request.id,
+        bundle=request.bundle,
+        rootfs=request.rootfs,
+        io=events_pb2.TaskIO(
+            stdin=names.stdin, stdout=names.stdout, stderr=names.stderr, terminal=names.terminal
+        ),
+        pid=task.init.pid,
+    )
+    shim.publisher.publish(event)
+    return task_pb2.CreateTaskResponse(pid=task.init.pid)
+
+
+def _create(shim: Shim, task: Task, mounts: list[Mount]) -> str:
+    """In a child: the engine's `create`; the pid of the stand-in."""
+    streams = task.init.streams
+    rootfs.mount_all(mounts, task.bundle)
+    try:
+        prepared = shim.prepared
+        if prepared.new.id == task.id:
+            new = replace(prepared.new, channels=streams.channels)
+            made = creation.complete(shim.place, prepared, new)
+        else:
+            spec = load_spec(bundles.spec_text(task.bundle))
+            new = NewContainer(
+                id=task.id,
+                bundle=task.bundle,
+                spec=spec,
+                channels=streams.channels,
+                owner="root",
+                sandbox=shim.sandbox.plan.id,
+                manager=bundles.manager(spec),
+            )
+            made = creation.create(shim.place, new)
+    except BaseException:
+        rootfs.unmount(task.bundle)
+        raise
+    made.connection.close()
+    return str(made.record.pid)
+
+
+def _logger_environment(shim: Shim, name: str) -> dict[str, str]:
+    return {"CONTAINER_ID": name, "CONTAINER_NAMESPACE": shim.namespace}
+
+
+async def execute_process(shim: Shim, request: task_pb2.ExecProcessRequest) -> Empty:
+    """Register one more process of a container; Start runs it."""
+    task = shim.task(request.id)
+    check_id(request.exec_id)
+    if task.init.exit is not None:
+        raise WrongState("cannot exec in a stopped container")
+    if request.exec_id in task.execs:
+        raise Exists(f"exec process {request.exec_id} already exists")
+    asked = _asked(shim, request)
+    names = Names(request.stdin, request.stdout, request.stderr, request.terminal)
+    task.execs[request.exec_id] = Proc(request.id, request.exec_id, Stdio(names), asked)
+    shim.publisher.publish(
+        events_pb2.TaskExecAdded(container_id=request.id, exec_id=request.exec_id)
+    )
+    return Empty()
+
+
+def _asked(shim: Shim, request: task_pb2.ExecProcessRequest) -> Process:
+    """The process as the guest runs it; raises `InvalidRequest`."""
+    process = load_process(request.spec.value, file="process")
+    check_process(process)
+    container = reach.kept_spec(shim.place.root, request.id)
+    return guestprocess.translate(process, cpus=guestprocess.host_cpus(container.linux)).process
+
+
+async def start(shim: Shim, request: task_pb2.StartRequest) -> task_pb2.StartResponse:
+    """Let a container's program, or a registered process, run."""
+    task = shim.task(request.id)
+    proc = task.proc(request.exec_id)
+    if proc.exit is not None or proc.starting or proc.started.is_set():
+        raise WrongState("cannot start an already running container")
+    shim.check_alive()
+    proc.starting = True
+    try:
+        if proc is task.init:
+            await _start_init(shim, task)
+        else:
+            await _start_exec(shim, task, proc)
+    finally:
+        proc.starting = False
+        proc.started.set()
+    return task_pb2.StartResponse(pid=proc.pid)
+
+
+async def _start_init(shim: Shim, task: Task) -> None:
+    def body() -> str:
+        starting.start(shim.place.root, task.id)
+        return ""
+
+    _couple(task.init)
+    await worker.run(shim.mounts, body)
+    shim.publisher.publish(events_pb2.TaskStart(container_id=task.id, pid=task.init.pid))
+
+
+def _couple(proc: Proc) -> None:
+    """Give init its streams: the engine takes the descriptors over."""
+    live, streams = proc.live, proc.streams
+    if live is None:
+        raise WrongState("container not running")
+    for output in live.outputs:
+        output.attach(streams.descriptors.pop(0))
+    streams.open_input()
+    if live.stdin is not None and streams.descriptors:
+        live.stdin.attach(streams.descriptors.pop(0), ends=True)
+
+
+async def _start_exec(shim: Shim, task: Task, proc: Proc) -> None:
+    environment = _logger_environment(shim, task.id)
+    try:
+        with stdio.opened(proc.streams.names, environment=environment) as streams:
+            await loggers.wait_ready(streams)
+            streams.input_closed = proc.streams.input_closed
+            streams.open_input()
+            proc.streams = streams
+            pid = await worker.run(
+                shim.mounts, lambda: _execute(shim, proc), keep=streams.descriptors
+            )
+            streams.hand_over()
+    except BaseException:
+        watching.forget(proc)
+        raise
+    proc.pid = int(pid)
+    watching.collect(proc.pid)
+    event = events_pb2.TaskExecStarted(container_id=task.id, exec_id=proc.exec_id, pid=proc.pid)
+    shim.publisher.publish(event)
+
+
+def _execute(shim: Shim, proc: Proc) -> str:
+    """In a child: the engine's `exec`; the pid of the stand-in."""
+    streams = proc.streams
+    new = NewProcess(
+        proc.exec_id,
+        dump_process(proc.asked),
+        streams.channels,
+        arguments=proc.asked.args,
+        oom_score_adj=proc.asked.oom_score_adj,
+    )
+    root = shim.place.root
+    return str(execute.run_with_standin(root, proc.id, new, descriptors=streams.descriptors))
+
+
+async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.DeleteResponse:
+    """Remove a task that has stopped or was never started, or a process that has."""
+    task = shim.task(request.id)
+    proc = task.proc(request.exec_id)
+    if proc.exit is None and (proc.starting or proc.started.is_set()):
+        raise WrongState(f"cannot delete container {request.id} that is not stopped: running")
+    if proc is task.init:
+        await _delete_task(shim, task)
+    else:
+        del task.execs[proc.exec_id]
+    logger = proc.streams.logger
+    if logger is not None:
+        watching.in_background(shim, loggers.end(logger))
+    proc.streams.close()
+    answer = task_pb2.DeleteResponse(pid=proc.pid)
+    if proc.exit is not None:
+        answer.exit_status = proc.exit.status
+        answer.exited_at.FromNanoseconds(proc.exit.time_ns)
+    if proc is task.init:
+        event = events_pb2.TaskDelete(
+            container_id=task.id, pid=proc.pid, exit_status=answer.exit_status
+        )
+        event.exited_at.CopyFrom(answer.exited_at)
+        shim.publisher.publish(event)
+    return answer
+
+
+async def _delete_task(shim: Shim, task: Task) -> None:
+    def body() -> str:
+        deletion.delete(shim.place.root, task.id)
+        rootfs.unmount(task.bundle)
+        return ""
+
+    await worker.run(shim.mounts, body)
+    await _wait_over(task)
+    for proc in task.execs.values():
+        proc.streams.close()
+    if task.watcher is not None:
+        task.watcher.cancel()
+    del shim.tasks[task.id]
+
+
+async def _wait_over(task: Task) -> None:
+    try:
+        async with asyncio.timeout(_OVER_S):
+            await task.init.over.wait()
+    except TimeoutError:
+        log.error("a deleted container did not end", container=task.id)
+
+
+async def shutdown(shim: Shim, _: task_pb2.ShutdownRequest) -> Empty:
+    """Sent after each task's Delete: the last one ends the shim."""
+    if not shim.tasks:
+        ending.stop(shim.sandbox, "")
+        shim.over.set()
+    return Empty()

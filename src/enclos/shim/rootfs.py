@@ -1,0 +1,116 @@
+"""The mounts that a snapshotter gives for a root file system: at BUNDLE/rootfs on the host.
+
+They are made in containerd's mount namespace, where `nerdctl cp` and others look for them, and
+taken away again by Delete and by the `delete` verb.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enclos.errors import InvalidRequest, MachineFailed, Unsupported
+from enclos.linux import libc, mount, overlay
+
+DIRECTORY: Final = "rootfs"
+_FLAGS: Final = {
+    "ro": libc.MS_RDONLY,
+    "nosuid": libc.MS_NOSUID,
+    "nodev": libc.MS_NODEV,
+    "noexec": libc.MS_NOEXEC,
+    "noatime": libc.MS_NOATIME,
+    "nodiratime": libc.MS_NODIRATIME,
+    "relatime": libc.MS_RELATIME,
+    "sync": libc.MS_SYNCHRONOUS,
+}
+_NO_FLAGS: Final = frozenset({"rw", "suid", "dev", "exec", "async", "defaults"})
+_TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "erofs", "squashfs", "tmpfs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount as the snapshotter names it; `target` is a path below the root."""
+
+    type: str
+    source: str
+    target: str
+    options: tuple[str, ...]
+
+
+def mount_all(mounts: Sequence[Mount], bundle: Path) -> None:
+    """Mount them in order; raises, with none of them left, if one cannot be mounted."""
+    root = bundle / DIRECTORY
+    try:
+        for one in mounts:
+            _mount(one, root)
+    except OSError as error:
+        unmount(bundle)
+        raise MachineFailed(f"cannot mount the root file system: {error}") from error
+    except InvalidRequest:
+        unmount(bundle)
+        raise
+
+
+def unmount(bundle: Path) -> None:
+    """Take every mount at BUNDLE/rootfs away; none is as good."""
+    mount.unmount_below(bundle / DIRECTORY, detach=True)
+
+
+def _mount(one: Mount, root: Path) -> None:
+    target = Path(f"{root}/{one.target.strip('/')}") if one.target.strip("/") else root
+    if ".." in target.parts:
+        raise InvalidRequest(f"mount target {one.target[:80]!r} leaves the root file system")
+    options = one.options
+    if one.type == "bind" or {"bind", "rbind"} & set(options):
+        recursive = "rbind" in options
+        mount.bind(one.source, target, recursive=recursive, readonly="ro" in options)
+    elif one.type == "overlay":
+        _overlay(options, target, one.source)
+    elif one.type in _TYPES and "loop" not in options:
+        flags, data = split(options)
+        libc.mount(one.source, os.fspath(target), one.type, flags, ",".join(data))
+    else:
+        looped = " with the option loop" if "loop" in options else ""
+        raise Unsupported(
+            f"root file systems of type {one.type[:40]}{looped} are not supported",
+            hint="use the snapshotter overlayfs or native",
+        )
+
+
+def split(options: Sequence[str]) -> tuple[int, list[str]]:
+    """The flags of mount(2) and what is left for the file system."""
+    flags, rest = 0, list[str]()
+    for option in options:
+        if option in _FLAGS:
+            flags |= _FLAGS[option]
+        elif option not in _NO_FLAGS:
+            rest.append(option)
+    return flags, rest
+
+
+def _overlay(options: Sequence[str], target: Path, name: str) -> None:
+    named: dict[str, str] = {}
+    others: list[str] = []
+    flags, data = split(options)
+    if flags:
+        raise Unsupported("root file system: an overlay with flags of mount(2)", hint="leave them")
+    for option in data:
+        key, equals, value = option.partition("=")
+        if equals and key in {"lowerdir", "upperdir", "workdir"}:
+            named[key] = value
+        else:
+            others.append(option)
+    layers = [Path(layer) for layer in named.get("lowerdir", "").split(":") if layer]
+    if not layers:
+        raise InvalidRequest("root file system: an overlay without lowerdir")
+    overlay.overlay(
+        target,
+        lowerdirs=layers,
+        upper=Path(named["upperdir"]) if "upperdir" in named else None,
+        work=Path(named["workdir"]) if "workdir" in named else None,
+        options=others,
+        name=name or "overlay",
+    )
