@@ -4,6 +4,7 @@
 #   PREFIX/lib/enclos          the package and the libraries it needs from PyPI, byte-compiled
 #   PREFIX/bin/enclos          launchers, isolated from the caller's Python settings
 #   PREFIX/bin/enclos-oci
+#   PREFIX/bin/containerd-shim-enclos-v2
 #   PREFIX/share/man           manual pages
 #
 # The new tree is made beside the old one and takes its place at the end.
@@ -61,6 +62,7 @@ launcher() {
 mv "$new/tree" "$lib"
 launcher enclos cli
 launcher enclos-oci ocicli
+launcher containerd-shim-enclos-v2 shim
 
 for page in "$tree"/docs/man/*.[1-8]; do
     [ -e "$page" ] || continue
@@ -73,4 +75,4 @@ case ":$PATH:" in
 *":$prefix/bin:"*) ;;
 *) say "note: $prefix/bin is not on the PATH" ;;
 esac
-say "installed: $bin/enclos, $bin/enclos-oci"
+say "installed: $bin/enclos, $bin/enclos-oci, $bin/containerd-shim-enclos-v2"

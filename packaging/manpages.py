@@ -94,6 +94,18 @@ def _options(flags: Iterable[Flag]) -> Iterator[str]:
             yield escape(f"One of {', '.join(flag.choices)}.")
 
 
+def _calls_of_the_shim() -> Iterator[str]:
+    from enclos.shim.parse import SWITCHES, TEXTS, VERBS
+
+    for verb, does in VERBS.items():
+        yield from (".TP", f".B {escape(verb)}", escape(_sentence(does)))
+    yield ".SH OPTIONS"
+    named = {f"-{name} {name.upper()}": about for name, about in TEXTS.items()}
+    named |= {f"-{name}": about for name, about in SWITCHES.items()}
+    for flag, about in named.items():
+        yield from (".TP", f".B {escape(flag)}", escape(_sentence(about)))
+
+
 def _settings() -> Iterator[str]:
     from enclos.config.settings import rows
 
@@ -121,6 +133,7 @@ def _sentence(text: str) -> str:
 _TABLES: Final[dict[str, Callable[[], Iterable[str]]]] = {
     "enclos.1": _verbs_of_enclos,
     "enclos-oci.8": _verbs_of_enclos_oci,
+    "containerd-shim-enclos-v2.8": _calls_of_the_shim,
     "enclos-config.5": _settings,
 }
 

@@ -10,7 +10,8 @@ prefix=$2
 say() { printf '== %s\n' "$*" >&2; }
 
 say "removing Enclos from $destdir$prefix"
-rm -f "$destdir$prefix/bin/enclos" "$destdir$prefix/bin/enclos-oci"
+rm -f "$destdir$prefix/bin/enclos" "$destdir$prefix/bin/enclos-oci" \
+    "$destdir$prefix/bin/containerd-shim-enclos-v2"
 rm -rf "$destdir$prefix/lib/enclos" "$destdir$prefix"/lib/.enclos.??????
 for page in "$tree"/docs/man/*.[1-8]; do
     [ ! -e "$page" ] || rm -f "$destdir$prefix/share/man/man${page##*.}/${page##*/}"

@@ -15,6 +15,7 @@ import pytest
 from enclos.cli.table import VERBS as ENCLOS_VERBS
 from enclos.config.settings import rows
 from enclos.ocicli.table import VERBS as OCI_VERBS
+from enclos.shim import parse
 from tests.repo import tree
 
 
@@ -46,6 +47,14 @@ def test_every_verb_and_flag_is_there(
         assert generator.escape(verb.usage) in text
         for flag in verb.flags:
             assert generator.escape(flag.spelling.strip()) in text
+
+
+def test_every_flag_of_the_shim_is_there(generator: ModuleType) -> None:
+    text = (tree.ROOT / "docs" / "man" / "containerd-shim-enclos-v2.8").read_text()
+    for name in (*parse.TEXTS, *parse.SWITCHES):
+        assert generator.escape(f"-{name}") in text
+    for verb in parse.VERBS:
+        assert f".B {verb}\n" in text
 
 
 def test_every_setting_is_there(generator: ModuleType) -> None:

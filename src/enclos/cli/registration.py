@@ -1,7 +1,7 @@
 """What `setup` does to an engine's files: show the change, or carry it out.
 
 The text before and after comes from one module per engine; here are the file, the difference
-for people, and the program that engines are told of.
+for people, and the programs that engines are told of.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Change:
     after: str
 
 
-def program() -> str:
-    """The path of `enclos-oci`: beside this program, or where PATH says. Raises `HostUnfit`."""
-    beside = Path(os.path.realpath(sys.argv[0])).with_name(PROGRAM)
-    return os.fspath(beside) if os.access(beside, os.X_OK) else process.find(PROGRAM)
+def program(name: str = PROGRAM) -> str:
+    """A program's path: beside this program, or where PATH says. Raises `HostUnfit`."""
+    beside = Path(os.path.realpath(sys.argv[0])).with_name(name)
+    return os.fspath(beside) if os.access(beside, os.X_OK) else process.find(name)
 
 
 def read(path: Path) -> str:

@@ -9,7 +9,11 @@ from typing import Final
 import pytest
 
 TREE: Final = Path(__file__).resolve().parents[3]
-LAUNCHERS: Final = {"enclos": "cli", "enclos-oci": "ocicli"}
+LAUNCHERS: Final = {
+    "enclos": "cli",
+    "enclos-oci": "ocicli",
+    "containerd-shim-enclos-v2": "shim",
+}
 
 
 def make(target: str, prefix: Path) -> subprocess.CompletedProcess[str]:
@@ -41,7 +45,8 @@ def test_launchers_are_isolated(prefix: Path, name: str) -> None:
 def test_libraries_are_there_and_nothing_of_the_clone(prefix: Path) -> None:
     found = files(prefix)
     assert "lib/enclos/enclos/errors.py" in found
-    assert any(name.startswith("lib/enclos/qemu/qmp/") for name in found)
+    for library in ("qemu/qmp/", "google/protobuf/"):
+        assert any(name.startswith(f"lib/enclos/{library}") for name in found)
     assert not [name for name in found if name.startswith("lib/.enclos")]
 
 

@@ -1,0 +1,139 @@
+"""Daemon, shim, machine die by SIGKILL: what lives is not lost, what does not leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from enclos.linux import mountinfo, pid
+from tests.support.containerd import IMAGE, RUNC, RUNTIME, Containerd, wait_for
+
+SOON_S: Final = 20
+"""On a busy machine. containerd itself gives a shim's `delete` 5 s, or nothing is cleaned."""
+
+
+def test_the_daemon_is_killed_and_comes_back(containerd: Containerd, tmp_path: Path) -> None:
+    """Containers run on, write on, end meanwhile, and are told of when it is back."""
+    log = tmp_path / "log"
+    counting = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done"
+    flags = ("--log-uri", f"file://{log}")
+    with (
+        containerd.detached("lives", counting, flags=flags),
+        containerd.detached("ends", "sleep 4; exit 3"),
+    ):
+        shim = containerd.shim("lives")
+        containerd.stop(signal.SIGKILL)
+        seen = log.stat().st_size
+        time.sleep(6)
+        assert log.stat().st_size > seen
+        containerd.start()
+        assert {name: status for name, (_, status) in containerd.tasks().items()} == {
+            "lives": "RUNNING",
+            "ends": "STOPPED",
+        }
+        assert containerd.shim("lives") == shim
+        assert containerd.exec("lives", "echo", "still").out == "still\n"
+        assert containerd.deleted("ends") == 3
+        lines = log.read_text().splitlines()
+        assert lines == [str(number) for number in range(len(lines))]
+        containerd.ok("tasks", "kill", "-s", "SIGKILL", "lives")
+        containerd.wait_task("lives", "STOPPED")
+        assert containerd.deleted("lives") == 137
+
+
+def test_a_client_waits_for_a_machine_that_is_killed(containerd: Containerd) -> None:
+    """It hears of an end by SIGKILL, soon, and nothing is left."""
+    with _waiting(containerd, RUNTIME) as (process, task):
+        (machine,) = _machines(containerd.shim("dies"))
+        os.kill(machine, signal.SIGKILL)
+        began = time.monotonic()
+        assert process.wait(60) == 137
+        assert time.monotonic() - began < SOON_S
+        _wait_clean(containerd, task, machine)
+
+
+def test_a_client_waits_for_a_shim_that_is_killed(containerd: Containerd) -> None:
+    """It hears what it hears of runc's shim; machine and mounts go with ours."""
+    with _waiting(containerd, RUNC) as (process, _):
+        os.kill(containerd.shim("dies"), signal.SIGKILL)
+        theirs = process.wait(60)
+    with _waiting(containerd, RUNTIME) as (process, task):
+        shim = containerd.shim("dies")
+        (machine,) = _machines(shim)
+        os.kill(shim, signal.SIGKILL)
+        began = time.monotonic()
+        assert process.wait(60) == theirs != 0
+        assert time.monotonic() - began < SOON_S
+        _wait_clean(containerd, task, machine)
+
+
+@contextmanager
+def _waiting(containerd: Containerd, runtime: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A client that waits for a task, and the task's pid."""
+    words = ("run", "--rm", "--runtime", runtime, IMAGE, "dies", "sh", "-c", "echo up; sleep 1000")
+    with subprocess.Popen(
+        containerd.command(*words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        try:
+            yield process, containerd.tasks()["dies"][0]
+        finally:
+            process.kill()
+            containerd.remove("dies")
+
+
+def _wait_clean(containerd: Containerd, task: int, machine: int) -> None:
+    wait_for(lambda: not _alive(task) and not _alive(machine), containerd.log)
+    bundle = containerd.bundle("dies")
+    wait_for(lambda: not bundle.exists(), containerd.log)
+    assert not mountinfo.below(bundle)
+    assert "dies" not in containerd.tasks()
+
+
+def test_a_shim_dies_under_a_detached_task(containerd: Containerd) -> None:
+    """The task is gone, and its name is free."""
+    with containerd.detached("dies", "exec sleep 1000") as name:
+        shim = containerd.shim(name)
+        (machine,) = _machines(shim)
+        os.kill(shim, signal.SIGKILL)
+        _wait_clean(containerd, shim, machine)
+    with containerd.detached("dies", "exec sleep 1000") as name:
+        assert containerd.exec(name, "true").code == 0
+
+
+def _machines(shim: int) -> list[int]:
+    """The QEMUs below a shim."""
+    found: list[int] = []
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+            if b"qemu-system" in words[0] and _descends(int(name), shim):
+                found.append(int(name))
+        except OSError:
+            continue  # ended meanwhile
+    return found
+
+
+def _descends(number: int, ancestor: int) -> bool:
+    while number > 1:
+        number = pid.parent(number)
+        if number == ancestor:
+            return True
+    return False
+
+
+def _alive(number: int) -> bool:
+    """Whether it runs; who adopts what a shim leaves collects it in its own time."""
+    try:
+        return b") Z " not in Path(f"/proc/{number}/stat").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,383 @@
+"""A containerd of a test's own with private roots and sockets, and `ctr` for it.
+
+Enclos is a runtime there by its shim's launcher, found beside others in the daemon's PATH. Images
+come from an archive made here. Nothing is left when the context ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from enclos.linux import libc, mountinfo, pid, pidfd
+from enclos.linux.cgroup import layout
+from enclos.linux.pid import ProcessRef
+from enclos.plan import containerdconfig
+from enclos.shim.proto import task_pb2
+from tests.support import dockerd
+from tests.support.cli import Answer, Programs
+from tests.support.ttrpc import Client
+
+DAEMON: Final = "/usr/bin/containerd"
+CLIENT: Final = "/usr/bin/ctr"
+IMAGE: Final = "docker.io/library/busybox:test"
+PAUSE: Final = "docker.io/library/pause:test"
+RUNTIME: Final = "io.containerd.enclos.v2"
+RUNC: Final = "io.containerd.runc.v2"
+TASK: Final = "containerd.task.v2.Task"
+TIMEOUT_S: Final = 90
+_CONFIG: Final = """\
+version = 2
+root = "{data}"
+state = "{place}/state"
+disabled_plugins = [{disabled}]
+[grpc]
+address = "{place}/c.sock"
+[debug]
+level = "debug"
+"""
+_CRI: Final = """[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{pause}"
+stream_server_address = "127.0.0.1"
+disable_apparmor = true
+netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "{place}/cni"
+"""
+_NETWORK: Final = """{"cniVersion": "0.4.0", "name": "pods", "plugins": [
+ {"type": "bridge", "bridge": "pods0", "isGateway": true,
+  "ipam": {"type": "host-local", "dataDir": "PLACE/ipam", "subnet": "10.77.0.0/24"}}]}
+"""
+_START_S: Final = 40
+_END_S: Final = 60
+_POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One of a task's events."""
+
+    topic: str
+    fields: dict[str, Any]
+
+
+@dataclass
+class Containerd:
+    """A running daemon. `place` is short, as sockets are in it; `data` holds its images.
+
+    The namespace is this process' own, as parents of control groups are named after it.
+    """
+
+    programs: Programs
+    place: Path
+    data: Path
+    namespace: str = field(default_factory=lambda: f"ctd{os.getpid()}")
+    cri: bool = False
+    """Whether it has the plugin for Kubernetes, and a network namespace of its own."""
+    process: subprocess.Popen[bytes] | None = None
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def __call__(self, *words: str, stdin: bytes | None = None) -> Answer:
+        """`ctr WORDS…` to its end."""
+        done = subprocess.run(
+            self.command(*words),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+        )
+        out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+        return Answer(done.returncode, out, err, done.stdout)
+
+    def command(self, *words: str) -> list[str]:
+        """`ctr WORDS…` as an argument list."""
+        return [CLIENT, "--address", f"{self.place}/c.sock", "-n", self.namespace, *words]
+
+    def ok(self, *words: str, stdin: bytes | None = None) -> str:
+        """The same, which must succeed; what it printed, without the last line's end."""
+        answer = self(*words, stdin=stdin)
+        assert answer.code == 0, f"ctr {words} ended with {answer.code}: {answer.err}\n{self.log()}"
+        return answer.out.rstrip("\n")
+
+    def run(
+        self,
+        name: str,
+        *words: str,
+        runtime: str = RUNTIME,
+        flags: Sequence[str] = (),
+        stdin: bytes | None = None,
+    ) -> Answer:
+        """`ctr run --rm` of a program in the image."""
+        command = ("run", "--rm", "--runtime", runtime, *flags, IMAGE, name, *words)
+        return self(*command, stdin=stdin)
+
+    @contextmanager
+    def detached(
+        self, name: str, script: str, *, runtime: str = RUNTIME, flags: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """A task that runs a shell script for the time of the block; its name."""
+        words = (IMAGE, name, "sh", "-c", script)
+        self.ok("run", "-d", "--runtime", runtime, *flags, *words)
+        try:
+            yield name
+        finally:
+            self.remove(name)
+
+    def exec(self, name: str, *words: str, flags: Sequence[str] = ()) -> Answer:
+        """`ctr tasks exec` of a program in a task."""
+        number = next(self._numbers)
+        return self("tasks", "exec", "--exec-id", f"e{number}", *flags, name, *words)
+
+    def shim(self, name: str) -> int:
+        """The pid of the process that serves a task."""
+        with closing(Client.dial(self.socket(name))) as client:
+            request = task_pb2.ConnectRequest(id=name)
+            answer = client.call(TASK, "Connect", request, task_pb2.ConnectResponse)
+        return answer.shim_pid
+
+    def socket(self, name: str) -> Path:
+        """Where it listens."""
+        return Path((self.bundle(name) / "address").read_text().removeprefix("unix://"))
+
+    @contextmanager
+    def events(self) -> Iterator[Callable[[str], list[Event]]]:
+        """What is called in the block with a container's name gives its tasks' events so far."""
+        with tempfile.TemporaryFile() as file:
+            process = subprocess.Popen(self.command("events"), stdout=file, stderr=file)
+            try:
+                wait_for(lambda: self._is_told(file.fileno()), self.log)
+                yield lambda name: _events(_content(file.fileno()), name)
+            finally:
+                process.kill()
+                process.wait(_END_S)
+
+    def _is_told(self, descriptor: int) -> bool:
+        """Whether an event of ours arrives."""
+        self.ok("images", "label", IMAGE, f"seen={next(self._numbers)}")
+        return bool(_content(descriptor))
+
+    def start(self) -> None:
+        """Start the daemon and wait until it answers."""
+        with (self.place / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self._entrance(), DAEMON, "--config", self.place / "config.toml"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={
+                    "PATH": f"{self.place}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    "HOME": os.fspath(self.place),
+                },
+            )
+        wait_for(lambda: not self("version").code, self.log)
+
+    def _entrance(self) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self.place.name}"] if self.cri else []
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the daemon with a signal and wait for its end; containers live on."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(_END_S)
+
+    def log(self) -> str:
+        """The end of what the daemon and its shims wrote."""
+        return (self.place / "log").read_text(errors="replace")[-6000:]
+
+    def bundle(self, name: str) -> Path:
+        """A task's bundle."""
+        return self.place / "state/io.containerd.runtime.v2.task" / self.namespace / name
+
+    def tasks(self) -> dict[str, tuple[int, str]]:
+        """Pid and status of each task, by id."""
+        rows = [line.split() for line in self.ok("tasks", "ls").splitlines()[1:]]
+        return {row[0]: (int(row[1]), row[2]) for row in rows}
+
+    def wait_task(self, name: str, status: str) -> None:
+        """Wait until a task has this status."""
+        wait_for(lambda: self.tasks().get(name, (0, ""))[1] == status, self.log)
+
+    def deleted(self, name: str) -> int:
+        """Delete a task that has ended; the status that it ended with."""
+        answer = self("tasks", "delete", name)
+        assert answer.code == 0, answer.err
+        _, separator, status = answer.err.strip().rstrip('"').rpartition("exit code ")
+        return int(status) if separator else 0
+
+    def remove(self, name: str) -> None:
+        """Remove a container and its task, whatever their state."""
+        self("tasks", "kill", "--signal", "SIGKILL", name)
+        for _ in range(100):
+            gone = self("tasks", "delete", "--force", name)
+            if not gone.code or "not found" in gone.err:
+                break
+            time.sleep(_POLL_S)
+        self("containers", "delete", name)
+
+
+@contextmanager
+def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Containerd]:
+    """A daemon with the image `IMAGE`, gone with all its containers afterwards."""
+    for program in (DAEMON, CLIENT):
+        if not os.access(program, os.X_OK):
+            pytest.skip(f"{program} is missing: apt-get install containerd")
+    daemon = Containerd(programs, Path(f"/run/enclos-ctd-{os.getpid()}"), data, cri=cri)
+    if cri:
+        daemon.place = daemon.place.with_name(f"{daemon.place.name}-cri")
+        daemon.namespace = "k8s.io"
+    with ExitStack() as stack:
+        daemon.place.mkdir(mode=0o700)
+        stack.callback(shutil.rmtree, daemon.place)
+        _prepare(daemon)
+        if cri:
+            subprocess.run(["ip", "netns", "add", daemon.place.name], check=True, timeout=30)
+            stack.callback(
+                subprocess.run, ["ip", "netns", "del", daemon.place.name], check=True, timeout=30
+            )
+        stack.callback(_remove_cgroups, daemon.place.name if cri else daemon.namespace)
+        stack.callback(_unmount, daemon)
+        stack.callback(_end, daemon)
+        daemon.start()
+        for name, command in ((IMAGE, ["sh"]), (PAUSE, ["sleep", "1000000"])):
+            archive = daemon.place / "image.tar"
+            archive.write_bytes(image(name, command))
+            daemon.ok("images", "import", os.fspath(archive))
+        stack.callback(_remove_containers, daemon)
+        yield daemon
+
+
+def image(name: str, command: Sequence[str]) -> bytes:
+    """An image as an archive that `ctr images import` takes: busybox with all its names."""
+    layer = dockerd.image()
+    digest = hashlib.sha256(layer).hexdigest()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+    ).encode()
+    configured = f"{hashlib.sha256(config).hexdigest()}.json"
+    manifest = [{"Config": configured, "RepoTags": [name], "Layers": ["layer.tar"]}]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in (
+            (configured, config),
+            ("layer.tar", layer),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _prepare(daemon: Containerd) -> None:
+    """The daemon's configuration, and the shim's launcher with this session's settings."""
+    disabled = "" if daemon.cri else '"io.containerd.grpc.v1.cri"'
+    config = _CONFIG.format(place=daemon.place, data=daemon.data, disabled=disabled)
+    launcher = daemon.place / "bin/containerd-shim-enclos-v2"
+    if daemon.cri:
+        config += _CRI.format(place=daemon.place, pause=PAUSE)
+        config = containerdconfig.register(config, os.fspath(launcher))
+        (daemon.place / "cni").mkdir()
+        network = _NETWORK.replace("PLACE", os.fspath(daemon.place))
+        (daemon.place / "cni/10-pods.conflist").write_text(network)
+    (daemon.place / "config.toml").write_text(config)
+    ours = daemon.programs.environment
+    named = {name: value for name, value in ours.items() if "ENCLOS" in name}
+    named |= {"PYTHONPATH": ours["PYTHONPATH"], "PYTHONUTF8": "1"}
+    lines = [f"export {name}='{value}'" for name, value in named.items()]
+    script = ["#!/bin/sh", *lines, f'exec {sys.executable} -m enclos.shim "$@"', ""]
+    launcher.parent.mkdir()
+    launcher.write_text("\n".join(script))
+    launcher.chmod(0o755)
+
+
+def _end(daemon: Containerd) -> None:
+    """End the daemon; no shim may stay."""
+    daemon.stop()
+    limit = time.monotonic() + _END_S
+    while left := _naming(f"{daemon.place}/"):
+        if time.monotonic() > limit:
+            pidfd.kill_all(left)
+            raise AssertionError(f"shims are left: {left}\n{daemon.log()}")
+        time.sleep(_POLL_S)
+
+
+def _remove_containers(daemon: Containerd) -> None:
+    if daemon.process is None:
+        daemon.start()
+    for name in daemon("containers", "ls", "-q").out.split():
+        daemon.remove(name)
+
+
+def wait_for(condition: Callable[[], bool], explain: Callable[[], str]) -> None:
+    """Wait until something holds; fail with an explanation if it does not come to."""
+    limit = time.monotonic() + _START_S
+    while not condition():
+        assert time.monotonic() < limit, explain()
+        time.sleep(_POLL_S)
+
+
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, 1 << 24, 0)
+
+
+def _events(lines: bytes, name: str) -> list[Event]:
+    """`TIME NAMESPACE TOPIC JSON` per line."""
+    found: list[Event] = []
+    for line in lines.decode().splitlines():
+        _, separator, rest = line.partition(" /tasks/")
+        topic, _, fields = rest.partition(" ")
+        if separator:
+            found.append(Event(f"/tasks/{topic}", json.loads(fields)))
+    return [event for event in found if event.fields.get("container_id") == name]
+
+
+def _naming(word: str) -> list[ProcessRef]:
+    """Processes with `word` in their command line, this one apart."""
+    found: list[ProcessRef] = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdecimal() and word.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
+                found.append(ProcessRef(int(name), pid.start_time(int(name))))
+        except OSError:
+            continue  # ended meanwhile
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def _unmount(daemon: Containerd) -> None:
+    """What a killed daemon left; the innermost first."""
+    for place in (daemon.place, daemon.data):
+        for entry in reversed(mountinfo.below(place)):
+            libc.umount2(os.fspath(entry.target), libc.MNT_DETACH)
+
+
+def _remove_cgroups(name: str) -> None:
+    """The parent of the containers' groups, which must be empty, in every hierarchy."""
+    found = layout.detect()
+    mounts = [hierarchy.mount for hierarchy in found.legacy]
+    for mount in [*mounts, *([found.unified] if found.unified else [])]:
+        if (mount / name).is_dir():
+            (mount / name).rmdir()
