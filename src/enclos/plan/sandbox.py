@@ -13,6 +13,7 @@ from typing import Any
 from enclos.config.settings import Settings
 from enclos.oci import codec
 from enclos.oci.types import Hook, Spec
+from enclos.plan import podsize
 from enclos.plan.grouping import Group, sandbox_of
 from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan, HostHooks, Shm, guest_spec
@@ -56,7 +57,8 @@ def plan_sandbox(
     joined = owners or {}
     group = _group(spec, joined, container_id=container_id, sandbox_id=sandbox_id)
     resources = spec.linux.resources if spec.linux is not None else None
-    machine = plan_machine(resources, settings=settings, host=host) if group.own else None
+    size = podsize.of_machine(spec.annotations, resources)
+    machine = plan_machine(size, settings=settings, host=host) if group.own else None
     memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
     local = tuple(path for path in settings.local_paths.split(":") if path)
     container = guest_spec(
