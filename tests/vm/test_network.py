@@ -174,3 +174,32 @@ def test_changes_are_followed(container: Container) -> None:
     )
     assert "10.77.0.222" not in container.ok("ip address show eth0")
     assert "10.202" not in container.ok("ip route")
+
+
+def test_two_hundred_routes(container: Container) -> None:
+    loop = "for i in $(seq 200); do ip route {} 10.210.$i.0/24 via 10.77.0.1; done"
+    container.member.netns.run("sh", "-c", loop.format("add"))
+    count = "for i in $(seq 150); do n=$(ip route | grep -c 10.210.); [ $n = {} ] && break; "
+    assert container.ok(count.format(200) + "sleep 0.2; done; echo $n") == "200\n"
+    container.member.netns.run("sh", "-c", loop.format("del"))
+    assert container.ok(count.format(0) + "sleep 0.2; done; echo $n") == "0\n"
+
+
+@pytest.mark.parametrize(("mtu", "found"), [(68, 68), (65535, 65521)])
+def test_the_smallest_and_the_largest_packets(container: Container, mtu: int, found: int) -> None:
+    """A tap has room for 65,521 bytes and the hardware's addresses."""
+    container.member.connect("eth1", addresses=False, mtu=mtu)
+    container.member.netns.run("ip", "address", "add", "10.77.9.1/24", "dev", "eth1")
+    wait = (
+        f"for i in $(seq 100); do ip link show eth1 2>/dev/null | grep -q 'mtu {found} ' && break"
+    )
+    assert f"mtu {found} " in container.ok(f"{wait}; sleep 0.2; done; ip link show eth1")
+    container.member.disconnect("eth1")
+    _wait_for_interfaces(container, 1)
+
+
+def _wait_for_interfaces(container: Container, number: int) -> None:
+    """Until the guest has so many, the loopback apart."""
+    count = "n=$(ip link | grep -c 'link/ether')"
+    loop = f"for i in $(seq 300); do {count}; [ $n = {number} ] && break; sleep 0.2; done; echo $n"
+    assert container.ok(loop) == f"{number}\n"

@@ -8,7 +8,7 @@ delta is the one from `NOTHING`.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from enclos.errors import InvalidRequest
@@ -19,6 +19,8 @@ TAP_PREFIX: Final = "enclos"
 """How the names of our own interfaces in a container's namespace begin."""
 MOST_INTERFACES: Final = 8
 """A machine has that many ports for them (`hypervisor/qemu/argv.py`)."""
+MOST_MTU: Final = 65_521
+"""A tap takes frames of 65,535 bytes, the Ethernet header with them."""
 _LOOPBACKS: Final = (bytes((127, 0, 0, 1)), bytes(15) + b"\x01")
 _DAD_FAILED: Final = 0x08
 
@@ -73,7 +75,8 @@ def wanted(facts: Facts) -> Wanted:
     loopback = {link.index for link in facts.links if link.loopback}
     by_index = {link.index: link for link in links}
     chosen = [e for e in facts.entries if _is_wanted(e, by_index, loopback)]
-    return Wanted(links, tuple(sorted(chosen, key=_order)))
+    sized = tuple(replace(link, mtu=min(link.mtu, MOST_MTU)) for link in links)
+    return Wanted(sized, tuple(sorted(chosen, key=_order)))
 
 
 def shared(facts: Facts) -> Wanted:
