@@ -33,10 +33,8 @@ def test_the_daemon_is_killed_and_comes_back(containerd: Containerd, tmp_path: P
         time.sleep(6)
         assert log.stat().st_size > seen
         containerd.start()
-        assert {name: status for name, (_, status) in containerd.tasks().items()} == {
-            "lives": "RUNNING",
-            "ends": "STOPPED",
-        }
+        containerd.wait_task("ends", "STOPPED")
+        assert containerd.tasks()["lives"][1] == "RUNNING"
         assert containerd.shim("lives") == shim
         assert containerd.exec("lives", "echo", "still").out == "still\n"
         assert containerd.deleted("ends") == 3
@@ -49,52 +47,54 @@ def test_the_daemon_is_killed_and_comes_back(containerd: Containerd, tmp_path: P
 
 def test_a_client_waits_for_a_machine_that_is_killed(containerd: Containerd) -> None:
     """It hears of an end by SIGKILL, soon, and nothing is left."""
-    with _waiting(containerd, RUNTIME) as (process, task):
-        (machine,) = _machines(containerd.shim("dies"))
+    with _waiting(containerd, "machineless", RUNTIME) as (process, task):
+        (machine,) = _machines(containerd.shim("machineless"))
         os.kill(machine, signal.SIGKILL)
         began = time.monotonic()
         assert process.wait(60) == 137
         assert time.monotonic() - began < SOON_S
-        _wait_clean(containerd, task, machine)
+        _wait_clean(containerd, "machineless", task, machine)
 
 
 def test_a_client_waits_for_a_shim_that_is_killed(containerd: Containerd) -> None:
     """It hears what it hears of runc's shim; machine and mounts go with ours."""
-    with _waiting(containerd, RUNC) as (process, _):
-        os.kill(containerd.shim("dies"), signal.SIGKILL)
+    with _waiting(containerd, "theirs", RUNC) as (process, _):
+        os.kill(containerd.shim("theirs"), signal.SIGKILL)
         theirs = process.wait(60)
-    with _waiting(containerd, RUNTIME) as (process, task):
-        shim = containerd.shim("dies")
+    with _waiting(containerd, "ours", RUNTIME) as (process, task):
+        shim = containerd.shim("ours")
         (machine,) = _machines(shim)
         os.kill(shim, signal.SIGKILL)
         began = time.monotonic()
         assert process.wait(60) == theirs != 0
         assert time.monotonic() - began < SOON_S
-        _wait_clean(containerd, task, machine)
+        _wait_clean(containerd, "ours", task, machine)
 
 
 @contextmanager
-def _waiting(containerd: Containerd, runtime: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _waiting(
+    containerd: Containerd, name: str, runtime: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A client that waits for a task, and the task's pid."""
-    words = ("run", "--rm", "--runtime", runtime, IMAGE, "dies", "sh", "-c", "echo up; sleep 1000")
+    words = ("run", "--rm", "--runtime", runtime, IMAGE, name, "sh", "-c", "echo up; sleep 1000")
     with subprocess.Popen(
         containerd.command(*words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         try:
-            yield process, containerd.tasks()["dies"][0]
+            yield process, containerd.tasks()[name][0]
         finally:
             process.kill()
-            containerd.remove("dies")
+            containerd.remove(name)
 
 
-def _wait_clean(containerd: Containerd, task: int, machine: int) -> None:
+def _wait_clean(containerd: Containerd, name: str, task: int, machine: int) -> None:
     wait_for(lambda: not _alive(task) and not _alive(machine), containerd.log)
-    bundle = containerd.bundle("dies")
+    bundle = containerd.bundle(name)
     wait_for(lambda: not bundle.exists(), containerd.log)
     assert not mountinfo.below(bundle)
-    assert "dies" not in containerd.tasks()
+    wait_for(lambda: name not in containerd.tasks(), containerd.log)
 
 
 def test_a_shim_dies_under_a_detached_task(containerd: Containerd) -> None:
@@ -103,7 +103,7 @@ def test_a_shim_dies_under_a_detached_task(containerd: Containerd) -> None:
         shim = containerd.shim(name)
         (machine,) = _machines(shim)
         os.kill(shim, signal.SIGKILL)
-        _wait_clean(containerd, shim, machine)
+        _wait_clean(containerd, name, shim, machine)
     with containerd.detached("dies", "exec sleep 1000") as name:
         assert containerd.exec(name, "true").code == 0
 
