@@ -74,6 +74,7 @@ def test_they_meet_on_the_loopback(containerd: Containerd) -> None:
              containerd.log)  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_a_member_comes_cheaper_than_the_machine(pod: dict[str, float]) -> None:
     assert pod["two"] < pod["pause"]
 
