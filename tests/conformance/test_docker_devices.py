@@ -49,17 +49,24 @@ for p in $(cat /sys/fs/cgroup/cgroup.procs); do
     echo $p >/sys/fs/cgroup/init/cgroup.procs || : # cat has gone
 done
 echo +cpu +memory +pids >/sys/fs/cgroup/cgroup.subtree_control
-dockerd --bridge none --iptables=false --ip6tables=false --ip-forward=false >/log 2>&1 &
+containerd >/containerd.log 2>&1 &
 n=0
-until docker version >/dev/null 2>&1; do
-    n=$((n+1)); [ $n -lt 200 ] || { tail -n 20 /log >&2; exit 9; }; sleep 1
+until [ -S /run/containerd/containerd.sock ]; do
+    n=$((n+1)); [ $n -lt 300 ] || { tail -n 20 /containerd.log >&2; exit 8; }; sleep 1
+done
+dockerd --containerd /run/containerd/containerd.sock --bridge none --iptables=false \\
+    --ip6tables=false --ip-forward=false >/log 2>&1 &
+n=0
+until [ -S /var/run/docker.sock ] && docker version >/dev/null 2>&1; do
+    n=$((n+1)); [ $n -lt 100 ] || { tail -n 20 /log >&2; exit 9; }; sleep 1
 done
 tar -c -C / bin | docker import - inner >/dev/null
 docker info --format '{{.Driver}} {{.CgroupVersion}}'
 docker run --rm --network none --memory 32m inner \
     sh -c 'cat /proc/1/comm /sys/fs/cgroup/memory.max; echo made >/made; cat /made; exit 5'
 """
-"""What dockerd needs of a cgroup v2 is that no process is in the group it makes others in."""
+"""What dockerd needs of a cgroup v2 is that no process is in the group it makes others in; it
+waits but 15 seconds for a containerd of its own, which is little under emulation."""
 
 
 @contextmanager
