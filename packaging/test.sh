@@ -72,7 +72,10 @@ run_tier() {
     return "$status"
 }
 
-"$tree/packaging/setup.sh" "$tree/packaging/test-packages"
+lists=("$tree/packaging/test-packages")
+release=$tree/packaging/test-packages-$(. /etc/os-release && printf %s "${VERSION_ID:-}")
+[ ! -e "$release" ] || lists+=("$release")
+"$tree/packaging/setup.sh" "${lists[@]}"
 venv=$(environment)
 reports=$(mktemp -d "${TMPDIR:-/tmp}/enclos-tests.XXXXXX")
 trap 'rm -rf "$reports"' EXIT

@@ -8,7 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,14 +96,16 @@ def test_exec_on_a_terminal(pod: Side, others: Mapping[str, Side], tmp_path: Pat
         _called(side, name, "create", "--bundle", str(bundle), scratch=bundle)
         _called(side, name, "start", scratch=bundle)
         with _console(tmp_path / f"{name}.sock") as listener:
-            words = ("exec", "--detach", "--tty", "--console-socket",
-                     str(tmp_path / f"{name}.sock"), name,
+            words = ("exec", "--detach", "--tty", "--pid-file", str(bundle / "exec.pid"),
+                     "--console-socket", str(tmp_path / f"{name}.sock"), name,
                      "sh", "-c", f"sleep 1; {SCRIPT}")  # fmt: skip
             answer = side.runtime.call(*words, scratch=bundle)
             assert answer.code == 0, answer
             master = _master(listener)
             shown.append(_read(master, b"done\r\n"))
             os.close(master)
+        with suppress(ChildProcessError):  # it is ours where the session adopts orphans, and as
+            os.waitpid(int((bundle / "exec.pid").read_text()), 0)  # a zombie keeps runc's init
         side.forget(name)
     assert shown[0] == shown[1]
     assert "/dev/pts/" in shown[0]
