@@ -37,6 +37,8 @@ from tests.support.ttrpc import Client
 
 DAEMON: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/ctr"
+PREFIX: Final = "/run/enclos-ctd-"
+"""Of the directory of a daemon of ours, which its command line names."""
 IMAGE: Final = "docker.io/library/busybox:test"
 PAUSE: Final = "docker.io/library/pause:test"
 RUNTIME: Final = "io.containerd.enclos.v2"
@@ -240,7 +242,7 @@ def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Co
     for program in (DAEMON, CLIENT):
         if not os.access(program, os.X_OK):
             pytest.skip(f"{program} is missing: apt-get install containerd")
-    daemon = Containerd(programs, Path(f"/run/enclos-ctd-{os.getpid()}"), data, cri=cri)
+    daemon = Containerd(programs, Path(f"{PREFIX}{os.getpid()}"), data, cri=cri)
     if cri:
         daemon.place = daemon.place.with_name(f"{daemon.place.name}-cri")
         daemon.namespace = "k8s.io"

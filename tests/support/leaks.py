@@ -33,6 +33,8 @@ class Scope:
     words: tuple[str, ...] = ("enclos",)
     alone: bool = True
     """Whether nobody else uses the host meanwhile."""
+    others: tuple[str, ...] = ()
+    """In the command lines of the session's own daemons, which come and go meanwhile."""
 
     def holds(self, text: str) -> bool:
         """Whether a thing that is described by `text` belongs to the test."""
@@ -96,6 +98,8 @@ def _processes(scope: Scope) -> Iterator[str]:
     parents = {number: pid.parent(number) for number in _pids() if number != me}
     for number in parents:
         words = _command_line(number)
+        if any(other in words for other in scope.others):
+            continue
         named = any(os.fspath(root) in words for root in scope.roots)
         if named or _descends(number, parents, me):
             yield f"{number} {pid.start_time(number)} {words}"
