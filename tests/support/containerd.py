@@ -26,12 +26,11 @@ from typing import Any, Final
 
 import pytest
 
-from enclos.linux import libc, mountinfo, pid, pidfd
+from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
-from enclos.linux.pid import ProcessRef
 from enclos.plan import containerdconfig
 from enclos.shim.proto import task_pb2
-from tests.support import dockerd
+from tests.support import daemons, dockerd
 from tests.support.cli import Answer, Programs
 from tests.support.ttrpc import Client
 
@@ -256,7 +255,7 @@ def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Co
                 subprocess.run, ["ip", "netns", "del", daemon.place.name], check=True, timeout=30
             )
         stack.callback(_remove_cgroups, daemon.place.name if cri else daemon.namespace)
-        stack.callback(_unmount, daemon)
+        stack.callback(daemons.unmount, daemon.place, daemon.data)
         stack.callback(_end, daemon)
         daemon.start()
         for name, command in ((IMAGE, ["sh"]), (PAUSE, ["sleep", "1000000"])):
@@ -320,7 +319,7 @@ def _end(daemon: Containerd) -> None:
     """End the daemon; no shim may stay."""
     daemon.stop()
     limit = time.monotonic() + _END_S
-    while left := _naming(f"{daemon.place}/"):
+    while left := daemons.naming(f"{daemon.place}/"):
         if time.monotonic() > limit:
             pidfd.kill_all(left)
             raise AssertionError(f"shims are left: {left}\n{daemon.log()}")
@@ -355,25 +354,6 @@ def _events(lines: bytes, name: str) -> list[Event]:
         if separator:
             found.append(Event(f"/tasks/{topic}", json.loads(fields)))
     return [event for event in found if event.fields.get("container_id") == name]
-
-
-def _naming(word: str) -> list[ProcessRef]:
-    """Processes with `word` in their command line, this one apart."""
-    found: list[ProcessRef] = []
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdecimal() and word.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
-                found.append(ProcessRef(int(name), pid.start_time(int(name))))
-        except OSError:
-            continue  # ended meanwhile
-    return [process for process in found if process.pid != os.getpid()]
-
-
-def _unmount(daemon: Containerd) -> None:
-    """What a killed daemon left; the innermost first."""
-    for place in (daemon.place, daemon.data):
-        for entry in reversed(mountinfo.below(place)):
-            libc.umount2(os.fspath(entry.target), libc.MNT_DETACH)
 
 
 def _remove_cgroups(name: str) -> None:

@@ -22,10 +22,9 @@ from typing import Final
 
 import pytest
 
-from enclos.linux import libc, mountinfo, pid, pidfd
+from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
-from enclos.linux.pid import ProcessRef
-from tests.support import launchers, otherroot
+from tests.support import daemons, launchers, otherroot
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
 from tests.support.screen import Screen, shown
@@ -161,7 +160,7 @@ class Docker:
         if self.containerd is not None:
             self.containerd.terminate()
             self.containerd.wait(_END_S)
-        for process in _naming(f"{self.place}/"):
+        for process in daemons.naming(f"{self.place}/"):
             pidfd.kill_all([process])
 
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
@@ -214,7 +213,7 @@ def running(
         subprocess.run(["ip", "netns", "add", docker.name], check=True, timeout=30)
         stack.callback(subprocess.run, ["ip", "netns", "del", docker.name], timeout=30)
         stack.callback(_remove_cgroups, docker.name)
-        stack.callback(_unmount, docker)
+        stack.callback(daemons.unmount, docker.place, docker.data)
         stack.callback(docker.stop_all)
         docker.start()
         stack.callback(_remove_containers, docker)
@@ -276,18 +275,6 @@ def _wait_for(condition: Callable[[], bool], explain: Callable[[], str]) -> None
         time.sleep(_POLL_S)
 
 
-def _naming(word: str) -> list[ProcessRef]:
-    """Processes with `word` in their command line, this one apart."""
-    found: list[ProcessRef] = []
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdecimal() and word.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
-                found.append(ProcessRef(int(name), pid.start_time(int(name))))
-        except OSError:
-            continue  # ended meanwhile
-    return [process for process in found if process.pid != os.getpid()]
-
-
 def _prepare(docker: Docker) -> None:
     """Files of the daemons, and the launcher: engines call with whatever environment they have."""
     (docker.place / "config.toml").write_text(
@@ -306,13 +293,6 @@ def _remove_containers(docker: Docker) -> None:
     found = docker("ps", "-aq").out.split()
     if found:
         docker("rm", "-f", "-v", *found)
-
-
-def _unmount(docker: Docker) -> None:
-    """What a killed daemon left; the innermost first."""
-    for place in (docker.place, docker.data):
-        for entry in reversed(mountinfo.below(place)):
-            libc.umount2(os.fspath(entry.target), libc.MNT_DETACH)
 
 
 def _remove_cgroups(name: str) -> None:
