@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from typing import Any, Final
 
 from enclos.errors import InvalidRequest, Lost, NotFound, TimedOut, WrongState
-from enclos.ocicli import figures, where
+from enclos.ocicli import figures, report, where
 from enclos.ocicli.parse import Invocation
 from enclos.sandbox import reach
 from enclos.sandbox.client import Connection
@@ -83,5 +82,4 @@ def _say(kind: str, name: str, data: dict[str, Any] | None = None) -> None:
     event: dict[str, Any] = {"type": kind, "id": name}
     if data is not None:
         event["data"] = data
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
+    report.answer(json.dumps(event) + "\n")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from enclos.oci import features
+from enclos.ocicli import report
 from enclos.ocicli.parse import Invocation
 
 
 def run(call: Invocation) -> int:
     """See the table."""
     del call
-    sys.stdout.write(features.render() + "\n")
+    report.answer(features.render() + "\n")
     return 0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 
-from enclos.ocicli import where
+from enclos.ocicli import report, where
 from enclos.ocicli.parse import Invocation
 from enclos.sandbox import reach
 from enclos.state import records
@@ -21,11 +20,11 @@ def run(call: Invocation) -> int:
         for record in records.all_containers(root)
     ]
     if call.flags.on("quiet"):
-        sys.stdout.write("".join(f"{state['id']}\n" for state in states))
+        report.answer("".join(f"{state['id']}\n" for state in states))
     elif call.flags.text("format") == "json":
-        sys.stdout.write(json.dumps(states) + "\n")
+        report.answer(json.dumps(states) + "\n")
     else:
-        sys.stdout.write(_table(states))
+        report.answer(_table(states))
     return 0
 
 

@@ -5,6 +5,7 @@ Imports next to nothing itself; each verb's module imports what it needs.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -22,8 +23,12 @@ EXEC_FAILED: Final = 255
 
 
 def main() -> NoReturn:
-    """Run the program on `sys.argv` and end with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the program on `sys.argv` and end with its exit code.
+
+    At once, for what verbs write is not buffered: taking the interpreter apart costs 3 ms and
+    frees nothing that the kernel does not.
+    """
+    os._exit(run(sys.argv[1:]))
 
 
 def run(words: list[str]) -> int:
@@ -48,12 +53,12 @@ def _help(call: parse.Invocation) -> int:
     from enclos.ocicli import help as pages
 
     text = pages.overview() if call.verb is None else pages.of_verb(call.verb)
-    sys.stdout.write(text)
+    report.answer(text)
     return 0
 
 
 def _version() -> int:
     from enclos.ocicli import version
 
-    sys.stdout.write(version.text())
+    report.answer(version.text())
     return 0

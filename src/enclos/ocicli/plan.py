@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from enclos.config import facts, load
 from enclos.linux import files
 from enclos.oci import validate
 from enclos.oci.load import load_spec
+from enclos.ocicli import report
 from enclos.ocicli.parse import Invocation
 from enclos.plan import sandbox
 
@@ -28,5 +28,5 @@ def run(call: Invocation) -> int:
         settings=load.settings(),
         host=facts.gather(),
     )
-    sys.stdout.write(sandbox.render(plan) + "\n")
+    report.answer(sandbox.render(plan) + "\n")
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from enclos.errors import InvalidRequest
-from enclos.ocicli import where
+from enclos.ocicli import report, where
 from enclos.ocicli.parse import Invocation
 from enclos.sandbox import ask, reach
 from enclos.state import records
@@ -22,7 +21,7 @@ def run(call: Invocation) -> int:
     if call.flags.text("format") == "json":
         record, _ = reach.living(root, name)
         stand_ins = [record.process, *(one.process for one in records.all_execs(root, name))]
-        sys.stdout.write(json.dumps([one.pid for one in stand_ins if one.alive()]) + "\n")
+        report.answer(json.dumps([one.pid for one in stand_ins if one.alive()]) + "\n")
         return 0
     if call.arguments[1:] not in ((), ("-ef",)):
         raise InvalidRequest(
@@ -30,8 +29,8 @@ def run(call: Invocation) -> int:
             hint="the guest's table has the columns of ps -ef only",
         )
     told = ask.processes(root, name)
-    sys.stdout.write("UID          PID    PPID  C STIME TTY          TIME CMD\n")
-    sys.stdout.write("".join(_line(row, told.now_ticks) for row in told.rows))
+    lines = "".join(_line(row, told.now_ticks) for row in told.rows)
+    report.answer(f"UID          PID    PPID  C STIME TTY          TIME CMD\n{lines}")
     return 0
 
 

@@ -1,4 +1,6 @@
-"""Tells an error to whoever called: a line in the log file, and a line on standard error.
+"""Tells the answer or the error to whoever called.
+
+An error is a line in the log file, and a line on standard error.
 
 Engines read one or the other, and look for words in it: containerd's shim takes the log's last
 error, conmon sends what is on standard error. Imports next to nothing, for the fast verbs.
@@ -29,6 +31,14 @@ def report(error: EnclosError, *, log: str, log_format: str) -> None:
         if failed:
             _write(2, f"cannot write to the log {log}: {failed}\n")
     _write(2, f"{line}{tail}\n")
+
+
+def answer(text: str | bytes) -> None:
+    """What a verb was asked for, to standard output, all of it; raises `EnclosError`."""
+    try:
+        _write_all(1, text.encode() if isinstance(text, str) else text)
+    except OSError as error:
+        raise EnclosError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def text_of(error: EnclosError) -> str:
@@ -71,9 +81,12 @@ def _append(path: str, entry: str) -> str:
 
 def _write(descriptor: int, text: str) -> None:
     """Write all of it; nobody to read it is no reason to fail differently."""
-    data = text.encode("utf-8", "replace")
     try:
-        while data:
-            data = data[os.write(descriptor, data) :]
+        _write_all(descriptor, text.encode("utf-8", "replace"))
     except OSError:
         return
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-from enclos.ocicli import where
+from enclos.ocicli import report, where
 from enclos.ocicli.parse import Invocation
 from enclos.state import fast
 
 
 def run(call: Invocation) -> int:
     """See the table."""
-    answer = fast.render(where.root_text(call), call.arguments[0])
-    while answer:
-        answer = answer[os.write(1, answer) :]
+    report.answer(fast.render(where.root_text(call), call.arguments[0]))
     return 0

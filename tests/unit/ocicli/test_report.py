@@ -4,6 +4,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -65,3 +67,20 @@ def test_strings_are_json(text: str) -> None:
     sent = text.encode("utf-8", "replace").decode()
     assert json.loads(report.quoted(text)) == sent
     assert "\n" not in report.quoted(text)
+
+
+@pytest.mark.parametrize("verb", ["features", "--version", "list"])
+def test_an_answer_that_cannot_be_written_is_an_error_in_one_line(
+    tmp_path: Path, verb: str
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "enclos.ocicli", "--root", os.fspath(tmp_path), verb],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={"PYTHONPATH": os.fspath(Path(report.__file__).parents[2])},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "cannot write to standard output: No space left on device\n"
