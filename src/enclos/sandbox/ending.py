@@ -127,7 +127,7 @@ def finish(sandbox: Sandbox, container: Container) -> None:
     ended = container.init.ended or c.Ended(KILLED_STATUS, "destroyed")
     container.init.ended = ended
     if container.record.status != "stopped":
-        starvation.mirror(container)
+        starvation.mirror(sandbox.root, container)
         container.record = replace(
             container.record,
             status="stopped",

@@ -8,6 +8,7 @@ entry: they end with the supervisor's mount namespace.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Final
 
 from enclos.errors import NotFound, Unclean
@@ -21,6 +22,7 @@ from enclos.state.store import StateRoot
 
 CGROUP: Final = "cgroup"
 RESCTRL: Final = "resctrl"
+FILE: Final = "file"
 """Kinds of ledger entries."""
 
 
@@ -78,6 +80,10 @@ def _remove_class(fields: Fields) -> None:
     resctrl.remove(str(fields["name"]))
 
 
+def _remove_file(fields: Fields) -> None:
+    Path(str(fields["path"])).unlink(missing_ok=True)
+
+
 def _supervisor(root: StateRoot, sandbox_id: str) -> ProcessRef | None:
     """The supervisor; None if it died before it wrote its record, or that is damaged."""
     try:
@@ -95,5 +101,6 @@ RELEASES: Final[dict[str, Release]] = {
     CGROUP: cgroup,
     taps.LEDGER_KIND: taps.release,
     RESCTRL: _remove_class,
+    FILE: _remove_file,
 }
 """How each kind of entry is undone."""

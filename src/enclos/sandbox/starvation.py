@@ -7,18 +7,22 @@ machine lives in the group any more: drawing the limit tight around a running QE
 bet on whom the kernel takes.
 
 podman and CRI-O read a file that conmon leaves, which some versions of it leave elsewhere: to
-those the file is given as well.
+those the file is given as well, until the container is deleted.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
 from enclos import log
 from enclos.linux.cgroup import group, layout, starve
+from enclos.sandbox import release
 from enclos.sandbox.live import Container, Sandbox
+from enclos.state import ledger
 from enclos.state.records import ContainerRecord
+from enclos.state.store import StateRoot
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
@@ -41,14 +45,14 @@ def note(sandbox: Sandbox, event: m.OutOfMemory) -> None:
     container.tell()
 
 
-def mirror(container: Container) -> None:
+def mirror(root: StateRoot, container: Container) -> None:
     """Let the host's kernel report what the guest's did, before the stand-in ends.
 
     The container's machine is gone, or was never in the container's group.
     """
     if not container.out_of_memory:
         return
-    _tell_conmons_engine(container.record)
+    _tell_conmons_engine(root, container.record)
     path = container.record.cgroup
     if not path:
         return
@@ -60,16 +64,19 @@ def mirror(container: Container) -> None:
     log.info("out of memory shown on the host", container=container.record.id, seen=seen)
 
 
-def _tell_conmons_engine(record: ContainerRecord) -> None:
+def _tell_conmons_engine(root: StateRoot, record: ContainerRecord) -> None:
     """Leave the empty file that conmon would, where podman 4.3 and CRI-O look for it.
 
     On a host with cgroup v1 conmon 2.1.6 makes it in its working directory, which podman has
-    set to wherever its user was. podman takes the file away once it has seen it.
+    set to wherever its user was. podman 4.3 takes the file away once it has seen it; podman 5
+    looks in conmon's `--persist-dir` and leaves this one, so `delete` does.
     """
     if _ENGINE not in record.annotations:
         return
     file = Path(record.bundle) / _FILE
     try:
+        held = ledger.of_container(root.container(record.id))
+        held.record(release.FILE, path=os.fspath(file))
         file.touch()
     except OSError as error:
         log.warning("the engine is not told that memory ran out", file=file, error=error)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from enclos import log
-from enclos.sandbox import starvation
+from enclos.sandbox import release, starvation
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state.records import ContainerRecord
+from enclos.state.store import StateRoot
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
@@ -18,9 +19,10 @@ NAME = "c"
 
 
 class Fake:
-    """A sandbox as far as it is needed here: its containers."""
+    """A sandbox as far as it is needed here: its containers, and where their records are."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = StateRoot(root)
         record = ContainerRecord(NAME, NAME, "/b", "/r", "")
         self.containers = {NAME: Container(record, Process(NAME, "", terminal=False))}
 
@@ -28,9 +30,9 @@ class Fake:
         return self.containers[name]
 
 
-def told(play: Any) -> Any:
+def told(play: Any, root: Path = Path("/nowhere")) -> Any:
     async def run() -> Any:
-        sandbox = Fake()
+        sandbox = Fake(root)
         return await play(cast("Sandbox", sandbox), sandbox.containers[NAME])
 
     return asyncio.run(run())
@@ -79,25 +81,31 @@ def test_a_guest_cannot_fill_the_log(tmp_path: Path) -> None:
 
 
 def test_nothing_is_shown_on_the_host_without_a_kill_or_a_group() -> None:
-    async def play(_: Sandbox, container: Container) -> None:
-        starvation.mirror(container)
+    async def play(sandbox: Sandbox, container: Container) -> None:
+        starvation.mirror(sandbox.root, container)
         container.memory_kills = 1
-        starvation.mirror(container)  # it has no control group to be shown in
+        starvation.mirror(sandbox.root, container)  # it has no control group to be shown in
 
     told(play)
 
 
-def test_an_engine_with_conmon_finds_a_file_in_the_bundle(tmp_path: Path) -> None:
-    async def play(_: Sandbox, container: Container) -> list[list[str]]:
+def test_an_engine_with_conmon_finds_a_file_in_the_bundle_until_delete(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+
+    async def play(sandbox: Sandbox, container: Container) -> list[list[str]]:
         found: list[list[str]] = []
         engine = {"io.container.manager": "libpod"}
         for told_by, kills in ((engine, 0), ({}, 1), (engine, 1)):
-            container.record = replace(container.record, bundle=str(tmp_path), annotations=told_by)
+            container.record = replace(container.record, bundle=str(bundle), annotations=told_by)
             container.memory_kills = kills
-            starvation.mirror(container)
-            found.append([path.name for path in tmp_path.iterdir()])
+            starvation.mirror(sandbox.root, container)
+            found.append([path.name for path in bundle.iterdir()])
+        release.container(sandbox.root, NAME)
+        found.append([path.name for path in bundle.iterdir()])
         container.record = replace(container.record, bundle=str(tmp_path / "gone"))
-        starvation.mirror(container)
+        starvation.mirror(sandbox.root, container)
+        release.container(sandbox.root, NAME)
         return found
 
-    assert told(play) == [[], [], ["oom"]]
+    assert told(play, tmp_path / "state") == [[], [], ["oom"], []]
