@@ -9,6 +9,7 @@ import pytest
 
 from enclos.linux import mountinfo
 from tests.support import waiting
+from tests.support.badguests import BAD, BadGuest
 from tests.support.dockerd import BARE, IMAGE, Docker
 
 FRAME: Final = "failed to create shim task: OCI runtime create failed: "
@@ -33,6 +34,16 @@ def test_a_refusal(docker: Docker, words: tuple[str, str], complaint: str, hint:
     assert line.startswith("docker: Error response from daemon: ")
     assert complaint in line.partition(FRAME)[2]
     assert hint in line.partition(complaint)[2]
+    assert "Traceback" not in answer.err
+    waiting.until(lambda: not left_of(docker), timeout_s=20)
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_a_guest_that_does_not_come_up(docker: Docker, bad: BadGuest) -> None:
+    answer = docker.run("--runtime", f"enclos-{bad.name}", IMAGE, "true")
+    assert (answer.code, answer.out) == (125, "")
+    assert bad.said in answer.err.partition(FRAME)[2]
+    assert bad.hint in answer.err
     assert "Traceback" not in answer.err
     waiting.until(lambda: not left_of(docker), timeout_s=20)
 

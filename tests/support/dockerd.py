@@ -25,6 +25,7 @@ import pytest
 from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
 from tests.support import daemons, launchers, otherroot
+from tests.support.badguests import BAD
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
 from tests.support.screen import Screen, shown
@@ -36,6 +37,8 @@ CLIENT: Final = "/usr/bin/docker"
 IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""
+_BAD: Final = {f"enclos-{bad.name}": bad.settings for bad in BAD}
+"""Runtimes whose guests do not come up."""
 PACKAGES: Final = (
     "docker.io", "docker-cli", "containerd", "runc", "docker-compose", "python3", "iproute2",
     "procps", "e2fsprogs",
@@ -187,7 +190,7 @@ class Docker:
             "--config-file", os.fspath(self.place / "daemon.json"),
             "--cgroup-parent", f"/{self.name}",
             "--add-runtime", f"enclos={self.place}/enclos-oci",
-            "--add-runtime", f"{BARE}={self.place}/enclos-bare",
+            *(f"--add-runtime={name}={self.place}/{name}" for name in (BARE, *_BAD)),
             "--default-ulimit", "nofile=1024:4096",
             "--live-restore", "--log-level", "warn", *self.network,
         ]  # fmt: skip
@@ -285,8 +288,9 @@ def _prepare(docker: Docker) -> None:
     ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
     ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where
     launchers.write(docker.place / "enclos-oci", "ocicli", ours)
-    bare = ours | {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"}
-    launchers.write(docker.place / BARE, "ocicli", bare)
+    bare = {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"}
+    for name, settings in {BARE: bare, **_BAD}.items():
+        launchers.write(docker.place / name, "ocicli", ours | settings)
 
 
 def _remove_containers(docker: Docker) -> None:

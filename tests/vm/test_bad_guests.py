@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.badguests import PANIC, SILENT
 from tests.support.cli import Programs
 from tests.support.complaints import complains_at_length
 
 RUN = ("run", "--rm", "enclos/demo", "true")
-PANIC = "rdinit=/nonexistent init=/nonexistent"
-SILENT = "rdinit=/usr/bin/python3.13"
-"""A first process that reads its standard input and never greets."""
 
 
 def with_settings(programs: Programs, **settings: str) -> Programs:

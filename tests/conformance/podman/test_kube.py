@@ -88,6 +88,32 @@ def test_yaml_from_a_pod(podman: Podman, played: Path) -> None:
     assert "name: played" in text
 
 
+def test_a_pod_goes_through_yaml_and_comes_back(podman: Podman, tmp_path: Path) -> None:
+    """What `generate kube` says of a pod makes the same again, in one machine of its own."""
+    flags = ("-d", "--pod=hand", "--env=WORD=kept", "--memory=64m", "--workdir=/var")
+    limit = "cat /sys/fs/cgroup/memory.max"
+    file = tmp_path / "hand.yaml"
+    podman.ok("pod", "create", "--name=hand", "--network=none")
+    try:
+        for name in ("one", "two"):
+            script = f"echo {name} $WORD $(pwd) $({limit}); exec sleep 10000"
+            podman.ok("run", *flags, f"--name={name}", IMAGE, "sh", "-c", script)
+        file.write_text(podman.ok("generate", "kube", "hand"))
+    finally:
+        podman.ok("pod", "rm", "--force", "--time=0", "hand")
+    podman.ok("kube", "play", "--network=none", file)
+    try:
+        boots: set[str] = set()
+        for name in ("one", "two"):
+            wait_until(lambda: podman.ok("logs", f"hand-{name}") != "")  # noqa: B023
+            assert podman.ok("logs", f"hand-{name}") == f"{name} kept /var {64 << 20}"
+            boot = ("cat", "/proc/sys/kernel/random/boot_id")
+            boots.add(podman.ok("exec", f"hand-{name}", *boot))
+        assert len(boots) == 1
+    finally:
+        podman.ok("kube", "down", file)
+
+
 def test_build(podman: Podman, tmp_path: Path) -> None:
     (tmp_path / "given").write_text("given\n")
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import launchers
+from tests.support.badguests import BAD, BadGuest
+from tests.support.cli import Programs
 from tests.support.podman import IMAGE, Podman, wait_until
 
 GIB = 1 << 30
@@ -49,6 +51,21 @@ def test_without_assets_it_is_said_what_to_do(podman: Podman) -> None:
     assert answer.code == 126, answer.err
     assert "there are no assets" in answer.err
     assert "enclos assets build" in answer.err
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_a_guest_that_does_not_come_up(podman: Podman, programs: Programs, bad: BadGuest) -> None:
+    before = _sandboxes(podman)
+    program = podman.directory / f"enclos-{bad.name}"
+    roots = {"ENCLOS_STATE_ROOT": podman.state_root, "ENCLOS_DATA_ROOT": programs.data_root}
+    launchers.write(program, "ocicli", {**{k: str(v) for k, v in roots.items()}, **bad.settings})
+    answer = replace(podman, runtime=str(program)).box(IMAGE, "true")
+    assert (answer.code, answer.out) == (126, "")
+    assert bad.said in answer.err
+    assert bad.hint in answer.err
+    assert "Traceback" not in answer.err
+    assert not podman.ok("ps", "--all", "--quiet", f"--filter=ancestor={IMAGE}")
+    wait_until(lambda: _sandboxes(podman) == before)
 
 
 def test_what_is_large_works(podman: Podman, tmp_path: Path) -> None:
