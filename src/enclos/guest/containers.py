@@ -13,6 +13,7 @@ from enclos.guest import (
     mirror,
     netns,
     nodes,
+    notices,
     oom,
     processes,
     propagation,
@@ -45,6 +46,8 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
     try:
         if request.shm_bytes:
             sharedmemory.ensure(request.shm_owner, request.shm_bytes)
+        if request.notices:
+            notices.listen(agent, made)
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
@@ -98,6 +101,7 @@ async def delete(agent: Agent, request: Target) -> Nothing:
 def _forget(agent: Agent, owner: Container) -> None:
     """Drop the record; another of this id may have come meanwhile."""
     oom.forget(agent, owner)
+    notices.forget(agent, owner)
     for one in (owner.init, *owner.execs.values()):
         one.io.finish()
     if agent.containers.get(owner.id) is owner:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import cgroups, complaints, crun, oom
+from enclos.guest import cgroups, complaints, crun, notices, oom
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container
@@ -108,6 +108,7 @@ def _died(agent: Agent, process: Process, status: int) -> None:
     owner = agent.containers.get(process.container_id)
     if owner is not None:
         oom.check(agent, owner)
+        notices.tell(agent, owner)
         if process is owner.init:
             _close(owner)  # those that died with it are told before it
             before += [one.told for one in owner.execs.values() if one.status is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +39,7 @@ class Container:
     started: bool = False
     oom_kills: int = 0
     oom_descriptor: int = -1
+    notices: socket.socket | None = None
 
     @property
     def cgroup(self) -> str:

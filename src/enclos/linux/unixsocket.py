@@ -37,6 +37,24 @@ def connect(directory: Path, name: str) -> socket.socket:
     return connection
 
 
+def sender(path: Path) -> socket.socket:
+    """A socket whose datagrams go to the one at `path`; raises `OSError`. A path that begins
+    with @ is a name in the network namespace, as systemd writes it."""
+    connection = socket.socket(
+        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    )
+    try:
+        if str(path).startswith("@"):
+            connection.connect(f"\0{str(path)[1:]}")
+        else:
+            with _short(path.parent, path.name) as address:
+                connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def _stream() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
 

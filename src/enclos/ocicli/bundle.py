@@ -34,7 +34,6 @@ class Streams:
 def read(call: Invocation) -> tuple[Path, Spec]:
     """The bundle's absolute path and its spec; raises `InvalidRequest` or `NotFound`."""
     refuse_preserved(call)
-    _refuse_notifying()
     path = Path(call.flags.text("bundle", ".")).absolute()
     file = call.flags.text("config")
     config = Path(file).absolute() if file else path / "config.json"
@@ -62,15 +61,6 @@ def refuse_preserved(call: Invocation) -> None:
         raise InvalidRequest(
             "socket activation (LISTEN_FDS) is not supported: sockets cannot cross into the guest",
             hint=hint,
-        )
-
-
-def _refuse_notifying() -> None:
-    """runc would pass the container's sd_notify messages on."""
-    if load.variable("NOTIFY_SOCKET"):
-        raise InvalidRequest(
-            "NOTIFY_SOCKET is set, and the container cannot reach a socket of the host",
-            hint="unset it, and use Type=exec or Type=forking in the unit of systemd",
         )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from enclos.config import load
 from enclos.errors import EnclosError
 from enclos.ocicli import bundle, where
 from enclos.ocicli.bundle import Streams
 from enclos.ocicli.parse import Invocation
+from enclos.plan.notices import VARIABLE
 from enclos.sandbox import create, delete
 from enclos.sandbox.create import Created
 
@@ -34,6 +36,7 @@ def make(call: Invocation, streams: Streams) -> Created:
         slave=streams.slave,
         owner=_owner(),
         manager=where.manager(call),
+        notify=load.variable(VARIABLE),
     )
     made = create.create(where.place(call), new)
     try:

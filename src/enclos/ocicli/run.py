@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enclos.errors import EnclosError
 from enclos.ocicli import bundle, create, where
+from enclos.ocicli import start as starting
 from enclos.ocicli.bundle import Streams
 from enclos.ocicli.forward import forwarding
 from enclos.ocicli.parse import Invocation
@@ -27,7 +28,7 @@ def run(call: Invocation) -> int:
 
 def _run_detached(call: Invocation, streams: Streams) -> None:
     made = create.make(call, streams)
-    _start(where.root(call), made)
+    _start(where.root(call), made, ready=starting.awaited())
     made.connection.close()
 
 
@@ -43,10 +44,10 @@ def _run_attached(call: Invocation, streams: Streams) -> int:
     return ended.status
 
 
-def _start(root: StateRoot, made: Created) -> None:
+def _start(root: StateRoot, made: Created, *, ready: bool = False) -> None:
     """Start; a container that cannot be started is not left behind."""
     try:
-        start.start(root, made.record.id)
+        start.start(root, made.record.id, ready=ready)
     except EnclosError:
         delete.delete(root, made.record.id, force=True)
         raise

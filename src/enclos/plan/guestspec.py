@@ -23,6 +23,7 @@ from enclos.plan.guestlocal import LocalPaths
 from enclos.plan.guestmounts import GuestMounts, SharedSource
 from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
+from enclos.plan.notices import Notices
 from enclos.wire.messages import SHARE_PATH, SHM_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
@@ -65,8 +66,8 @@ class GuestPlan:
     `network` is None without a network namespace, else its path on the host, empty for a new
     one. `disks` are block devices to be passed, `local` the number of directories the container
     has on the machine's own disk; with `all_devices` it gets every device node of the guest.
-    With `own_network` crun makes the guest's network. `notes` say what the guest does not get as
-    written, and why.
+    With `own_network` crun makes the guest's network. `notices` are passed on. `notes` say what
+    the guest does not get as written, and why.
     """
 
     spec_json: str
@@ -81,6 +82,7 @@ class GuestPlan:
     own_network: bool = False
     notes: tuple[str, ...] = ()
     shm: Shm | None = None
+    notices: Notices | None = None
 
 
 def guest_spec(
@@ -93,22 +95,22 @@ def guest_spec(
     joins: Mapping[str, str] | None = None,
     shm: Shm | None = None,
     local_paths: tuple[str, ...] = (),
+    notices: Notices | None = None,
 ) -> GuestPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `joins` says what the namespaces with a path are in the guest, by type: a path there, or
     empty for a new one. Only a network namespace may be missing in it: the agent's is joined.
     `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what a
-    privileged container gets of the machine's own disk.
+    privileged container gets of the machine's own disk, `notices` what it says to who waits.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
     directory = f"{share}/{container_id}"
+    process = notices.told(spec.process or Process()) if notices else spec.process or Process()
     devices = guestdevices.choose(linux.devices, linux.resources)
     parts = _Parts(
-        process=guestprocess.translate(
-            spec.process or Process(), cpus=guestprocess.host_cpus(linux)
-        ),
+        process=guestprocess.translate(process, cpus=guestprocess.host_cpus(linux)),
         mounts=guestmounts.translate(
             spec.mounts,
             bundle=bundle,
@@ -125,6 +127,7 @@ def guest_spec(
             container_id=container_id,
             usual=local_paths if devices.everything else (),
         ),
+        sockets=(notices.mount(container_id),) if notices else (),
         namespaces=_namespaces(linux.namespaces, joins or {}, container_id),
     )
     root = spec.root or Root()
@@ -133,15 +136,14 @@ def guest_spec(
         spec,
         process=parts.process.process,
         root=replace(root, path=f"{directory}/rootfs"),
-        mounts=(*parts.mounts.mounts, *parts.local.mounts),
+        mounts=(*parts.mounts.mounts, *parts.local.mounts, *parts.sockets),
         hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
         annotations=_annotations(spec.annotations),
         linux=_guest_linux(linux, parts, container_id),
         extra={**spec.extra, **({} if parts.mounts.mounts else {"mounts": []})},
     )
-    return replace(
-        _host_plan(spec, linux, parts), spec_json=dump_spec(guest), rootfs=rootfs, shm=shm
-    )
+    made = _host_plan(spec, linux, parts)
+    return replace(made, spec_json=dump_spec(guest), rootfs=rootfs, shm=shm, notices=notices)
 
 
 def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
@@ -171,6 +173,7 @@ class _Parts:
     limits: DividedLimits
     devices: GuestDevices
     local: LocalPaths
+    sockets: tuple[Mount, ...]
     namespaces: tuple[Namespace, ...]
 
     @property

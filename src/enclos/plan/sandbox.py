@@ -19,6 +19,7 @@ from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan, HostHooks, Shm, guest_spec
 from enclos.plan.joining import Owner, group_with, guest_paths
 from enclos.plan.machine import Host, MachinePlan, plan_machine
+from enclos.plan.notices import Notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ def plan_sandbox(
     owners: Mapping[str, Owner] | None = None,
     shm_bytes: int = 0,
     sandbox_id: str = "",
+    notices: Notices | None = None,
 ) -> SandboxPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `owners` are the containers, by kind, whose namespaces the spec names by path; `shm_bytes` is
     the size of an engine's /dev/shm, which goes with the IPC namespace. `sandbox_id` is a
-    sandbox that is there already and that the container has to go into, if not empty.
+    sandbox that is there already and that the container has to go into, if not empty. `notices`
+    are those that somebody waits for.
     """
     joined = owners or {}
     group = _group(spec, joined, container_id=container_id, sandbox_id=sandbox_id)
@@ -68,6 +71,7 @@ def plan_sandbox(
         joins=guest_paths(joined),
         shm=Shm(memory_of, shm_bytes) if shm_bytes else None,
         local_paths=local if settings.local_disk_bytes else (),
+        notices=notices,
     )
     return SandboxPlan(container_id, group, machine, container)
 
@@ -94,6 +98,7 @@ def render(plan: SandboxPlan) -> str:
         "hostHooks": _hooks(container.hooks),
         "disks": [asdict(disk) for disk in container.disks],
         "localDirectories": container.local,
+        "notices": asdict(container.notices) if container.notices else None,
         "notes": list(plan.notes),
         "guestSpec": json.loads(container.spec_json),
     }

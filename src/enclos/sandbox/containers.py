@@ -11,7 +11,7 @@ from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import disks, ending, growth, networks, outputlog, shares
+from enclos.sandbox import disks, ending, growth, networks, notices, outputlog, shares
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -46,10 +46,10 @@ async def _create(
     passed = descriptors[len(trees) : len(trees) + disks.count(request)]
     before = len(trees) + len(passed)
     network = descriptors[before]
-    stdio = descriptors[before + 1 :]
+    stdio = descriptors[before + 1 + bool(request.notices) :]
     shares.bind(sandbox, request.id, trees)
     process = Process(request.id, "", terminal=request.channels.terminal)
-    container = Container(record, process)
+    container = Container(record, process, relay=notices.relay(request, descriptors[before + 1 :]))
     sandbox.containers[request.id] = container
     sandbox.begun(process)
     try:
@@ -69,12 +69,14 @@ async def _create(
             local=request.local,
             network=await _network(sandbox, request, network),
             own_network=request.own_network,
+            notices=bool(request.notices),
         )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         await disks.detach(sandbox, container)
         del sandbox.containers[request.id]
         process.discard()
+        notices.close(container)
         shares.unbind(sandbox, request.id)
         await networks.leave(sandbox, request.id)
         raise
@@ -193,7 +195,8 @@ async def _wait_ready(sandbox: Sandbox) -> None:
 
 def _check_descriptors(request: c.Create, descriptors: list[int]) -> None:
     stdio = _stdio_count(request.channels) if request.attached else 0
-    if len(descriptors) != 2 + request.sources + disks.count(request) + stdio:
+    others = request.sources + disks.count(request) + bool(request.notices)
+    if len(descriptors) != 2 + others + stdio:
         raise InvalidRequest(f"create came with {len(descriptors)} descriptors")
 
 

@@ -33,6 +33,7 @@ from enclos.sandbox import (
     disksources,
     hooks,
     hostgroup,
+    notices,
     owners,
     reach,
     release,
@@ -64,6 +65,7 @@ class NewContainer:
     yet; with `tied` they are given back when the returned connection ends. `slave` is the terminal
     the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
     written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
+    At the socket `notify`, if any, somebody waits for the container to be ready (sd_notify(3)).
     """
 
     id: str
@@ -77,6 +79,7 @@ class NewContainer:
     template: bool = True
     tied: bool = False
     sandbox: str = ""
+    notify: str = ""
     mount_root: Callable[[], Path] | None = None
     manager: Manager = Manager.CGROUPFS
 
@@ -126,6 +129,7 @@ def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
         owners=owners.find(place.root, listed),
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
         sandbox_id=new.sandbox,
+        notices=notices.find(new.spec, new.bundle, caller=new.notify),
     )
 
 
@@ -240,6 +244,7 @@ def _create_in(
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
         network = _network(guest, pid_number, opened)
+        told = notices.open_socket(guest.notices, opened)
         request = c.Create(
             id=new.id,
             spec=guest.spec_json,
@@ -258,8 +263,9 @@ def _create_in(
             network=network.path,
             shared_network=network.shared,
             own_network=guest.own_network,
+            notices=guest.notices.kind if guest.notices else "",
         )
-        given = [*shown, *passed, network.descriptor, *new.stdio]
+        given = [*shown, *passed, network.descriptor, *told, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
         duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)

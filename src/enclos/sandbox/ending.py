@@ -15,7 +15,7 @@ from dataclasses import replace
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
-from enclos.sandbox import disks, networks, shares, starvation
+from enclos.sandbox import disks, networks, notices, shares, starvation
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.sandbox.reach import KILLED_STATUS
 from enclos.state import records
@@ -53,6 +53,8 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
         networks.question(sandbox, codec.decode(m.Question, body))
     elif name == "oom":
         starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
+    elif name == "notice":
+        notices.note(sandbox, codec.decode(m.Notice, body))
 
 
 async def _after_exit(sandbox: Sandbox, container: Container, process: Process) -> None:
@@ -140,6 +142,7 @@ def finish(sandbox: Sandbox, container: Container) -> None:
         if process.ended is None:
             process.ended = c.Ended(KILLED_STATUS, ended.reason)
         process.over.set()
+    notices.close(container)
     container.tell()
 
 

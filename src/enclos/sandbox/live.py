@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from enclos.hypervisor.qemu.machine import QemuMachine
     from enclos.sandbox.boot import BootPlan, Launched, Phases
     from enclos.sandbox.networks import Attached
+    from enclos.sandbox.notices import Relay
     from enclos.state.records import ContainerRecord
     from enclos.state.store import StateRoot
     from enclos.wire.control import Ended
@@ -68,6 +69,7 @@ class Container:
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
     disks: list[str] = field(default_factory=list[str])
     memory_kills: int = 0
+    relay: Relay | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest
-from enclos.sandbox import containers, ending, figures, growth, starvation
+from enclos.sandbox import containers, ending, figures, growth, notices, starvation
 from enclos.sandbox.live import Sandbox
 from enclos.wire import codec
 from enclos.wire import control as c
@@ -34,6 +34,7 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "delete": (c.Named, ending.remove),
     "abandon": (c.Named, ending.abandon),
     "wait": (c.Named, containers.wait),
+    "ready": (c.Named, notices.ready),
     "stats": (c.Named, figures.stats),
     "processes": (c.Named, figures.processes),
     "update": (c.Update, growth.update),

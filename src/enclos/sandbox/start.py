@@ -7,15 +7,17 @@ import signal
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import hooks, reach
+from enclos.sandbox import hooks, notices, reach
 from enclos.sandbox.client import Connection
 from enclos.state.store import StateRoot
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
 
-def start(root: StateRoot, container_id: str) -> None:
+def start(root: StateRoot, container_id: str, *, ready: bool = False) -> None:
     """Start it; raises `WrongState` with runc's words if it is not `created`.
+
+    With `ready` it also waits until a container whose creator was to be told says that it is.
 
     A container whose `poststart` hook fails is stopped again (the specification's step 9).
     """
@@ -26,6 +28,8 @@ def start(root: StateRoot, container_id: str) -> None:
     spec = reach.kept_spec(root, container_id)
     try:
         hooks.run(spec, ("poststart",), record, status="running")
+        if ready:
+            notices.wait_ready(connection, container_id)
     except EnclosError:
         _stop(connection, container_id)
         raise

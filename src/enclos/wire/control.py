@@ -37,15 +37,17 @@ class PassedDisk:
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
     block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
-    network namespace, then stdin, stdout, stderr where `attached` (one descriptor, read and
-    written, with a terminal; its input, if any, and its output where that is `split`).
+    network namespace, a connected socket where `notices`, then stdin, stdout, stderr where
+    `attached` (one descriptor, read and written, with a terminal; its input, if any, and its
+    output where that is `split`).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
     is to have `machine_bytes` of memory before. With `tied` the streams go with the connection: a
     caller that dies must not leave its descriptors in the hands of a container. `network` is
     where the container's network namespace is found again; with `shared_network` it is the host's
-    or others live in it, with `own_network` crun makes the guest's.
+    or others live in it, with `own_network` crun makes the guest's. `notices` says which of the
+    container's notices are passed on (`plan/notices`), empty for none.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Create:
     network: str = ""
     shared_network: bool = False
     own_network: bool = False
+    notices: str = ""
 
 
 @dataclass(frozen=True, slots=True)

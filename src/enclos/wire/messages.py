@@ -16,6 +16,10 @@ CONTAINERS_PATH: Final = "/run/enclos/containers"
 """Where the agent keeps a directory for each container, named by its id."""
 SHM_PATH: Final = "/run/enclos/shm"
 """Below it in the guest is a tmpfs for each container that has an engine's /dev/shm."""
+NOTICES_PATH: Final = "/run/enclos/notices"
+"""Below it in the guest is a directory for each container that may say how it is getting on."""
+NOTICES_NAME: Final = "notify.sock"
+"""The socket in that directory."""
 INIT_LINK: Final = "init"
 """In that directory: a link to /proc/PID of its init while that lives, for others to join."""
 PORTS_PATH: Final = "/sys/devices/pci0000:00/0000:00:10"
@@ -123,7 +127,7 @@ class CreateContainer:
     with the serial LOCAL_SERIAL. With `shm_bytes`, the shared memory of `shm_owner` is made
     before, unless it is there. `network` is the name of the network it is in. The spec finds it
     by the container's id; with `own_network` crun makes it, within a user namespace, and it gets
-    the name afterwards.
+    the name afterwards. With `notices` there is a socket at NOTICES_PATH/ID/NOTICES_NAME.
     """
 
     id: str
@@ -136,6 +140,7 @@ class CreateContainer:
     local: int = 0
     network: str = ""
     own_network: bool = False
+    notices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,14 @@ class OutOfMemory:
     """Event: the kernel killed something in this container's cgroup."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Event: a datagram of a container for who manages it (sd_notify(3)), in hexadecimal."""
+
+    id: str
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,4 +427,5 @@ EVENTS: Final[dict[str, type]] = {
     "knock": Knock,
     "question": Question,
     "oom": OutOfMemory,
+    "notice": Notice,
 }
