@@ -9,10 +9,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install uninstall assets demo test test-podman5 test-docker26 nightly perf lint
+.PHONY: help setup install uninstall assets demo test test-podman5 test-docker26 \
+	test-containerd17 test-containerd2 nightly perf lint
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that Enclos needs on this host
 	@packaging/setup.sh
@@ -37,6 +38,12 @@ test-podman5: ## run podman's tests with Debian 13's podman, in a root of its ow
 
 test-docker26: ## run docker's tests with Debian 13's docker, in a root of its own
 	@ENCLOS_TEST_DOCKER_SUITE=trixie ENCLOS_TEST_ARGS="-k docker" packaging/test.sh conformance
+
+test-containerd17: ## run containerd's tests with Debian 13's containerd, in a root of its own
+	@ENCLOS_TEST_CONTAINERD_SUITE=trixie ENCLOS_TEST_ARGS="-k containerd/" packaging/test.sh conformance
+
+test-containerd2: ## run containerd's tests with that of Debian's sid, in a root of its own
+	@ENCLOS_TEST_CONTAINERD_SUITE=sid ENCLOS_TEST_ARGS="-k containerd/" packaging/test.sh conformance
 
 nightly: ## run all tests, the long ones as well
 	@ENCLOS_TEST_MARKS="nightly or not nightly" packaging/test.sh

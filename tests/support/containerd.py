@@ -1,5 +1,7 @@
 """A containerd of a test's own with private roots and sockets, and `ctr` for it.
 
+It is the host's, or that of the release of Debian that `ENCLOS_TEST_CONTAINERD_SUITE` names.
+
 Enclos is a runtime there by its shim's launcher, found beside others in the daemon's PATH. Images
 come from an archive made here. Nothing is left when the context ends.
 """
@@ -13,7 +15,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -30,14 +31,18 @@ from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
 from enclos.plan import containerdconfig
 from enclos.shim.proto import task_pb2
-from tests.support import daemons, dockerd
+from tests.support import daemons, dockerd, launchers, otherroot
 from tests.support.cli import Answer, Programs
 from tests.support.ttrpc import Client
 
 DAEMON: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/ctr"
-PREFIX: Final = "/run/enclos-ctd-"
+PREFIX: Final = "enclos-ctd-"
 """Of the directory of a daemon of ours, which its command line names."""
+PACKAGES: Final = (
+    "containerd", "runc", "containernetworking-plugins", "python3", "iproute2", "iptables",
+)  # fmt: skip
+"""What another release of Debian needs for it."""
 IMAGE: Final = "docker.io/library/busybox:test"
 PAUSE: Final = "docker.io/library/pause:test"
 RUNTIME: Final = "io.containerd.enclos.v2"
@@ -93,6 +98,8 @@ class Containerd:
     namespace: str = field(default_factory=lambda: f"ctd{os.getpid()}")
     cri: bool = False
     """Whether it has the plugin for Kubernetes, and a network namespace of its own."""
+    enter: tuple[str, ...] = ()
+    """The words that enter the root it lives in, if it is not the host's."""
     process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -110,7 +117,15 @@ class Containerd:
 
     def command(self, *words: str) -> list[str]:
         """`ctr WORDS…` as an argument list."""
-        return [CLIENT, "--address", f"{self.place}/c.sock", "-n", self.namespace, *words]
+        return [
+            *self.enter,
+            CLIENT,
+            "--address",
+            f"{self.place}/c.sock",
+            "-n",
+            self.namespace,
+            *words,
+        ]
 
     def ok(self, *words: str, stdin: bytes | None = None) -> str:
         """The same, which must succeed; what it printed, without the last line's end."""
@@ -191,7 +206,8 @@ class Containerd:
         wait_for(lambda: not self("version").code, self.log)
 
     def _entrance(self) -> list[str]:
-        return ["nsenter", f"--net=/run/netns/{self.place.name}"] if self.cri else []
+        network = ["nsenter", f"--net=/run/netns/{self.place.name}"] if self.cri else []
+        return [*network, *self.enter]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the daemon with a signal and wait for its end; containers live on."""
@@ -238,14 +254,14 @@ class Containerd:
 @contextmanager
 def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Containerd]:
     """A daemon with the image `IMAGE`, gone with all its containers afterwards."""
-    for program in (DAEMON, CLIENT):
-        if not os.access(program, os.X_OK):
-            pytest.skip(f"{program} is missing: apt-get install containerd")
-    daemon = Containerd(programs, Path(f"{PREFIX}{os.getpid()}"), data, cri=cri)
-    if cri:
-        daemon.place = daemon.place.with_name(f"{daemon.place.name}-cri")
-        daemon.namespace = "k8s.io"
     with ExitStack() as stack:
+        enter = stack.enter_context(_root(programs))
+        home = Path(tempfile.gettempdir()) if enter else Path("/run")
+        name = f"{PREFIX}{os.getpid()}"
+        daemon = Containerd(programs, home / name, data, cri=cri, enter=enter)
+        if cri:
+            daemon.place = daemon.place.with_name(f"{name}-cri")
+            daemon.namespace = "k8s.io"
         daemon.place.mkdir(mode=0o700)
         stack.callback(shutil.rmtree, daemon.place)
         _prepare(daemon)
@@ -254,6 +270,8 @@ def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Co
             stack.callback(
                 subprocess.run, ["ip", "netns", "del", daemon.place.name], check=True, timeout=30
             )
+            loopback = ["ip", "-n", daemon.place.name, "link", "set", "lo", "up"]
+            subprocess.run(loopback, check=True, timeout=30)
         stack.callback(_remove_cgroups, daemon.place.name if cri else daemon.namespace)
         stack.callback(daemons.unmount, daemon.place, daemon.data)
         stack.callback(_end, daemon)
@@ -264,6 +282,20 @@ def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Co
             daemon.ok("images", "import", os.fspath(archive))
         stack.callback(_remove_containers, daemon)
         yield daemon
+
+
+@contextmanager
+def _root(programs: Programs) -> Iterator[tuple[str, ...]]:
+    """The words that enter the root with containerd in it; none for the host's own."""
+    suite = os.environ.get("ENCLOS_TEST_CONTAINERD_SUITE", "")
+    if suite:
+        with otherroot.with_ours(suite, PACKAGES, programs.data_root) as enter:
+            yield (shutil.which(enter[0]) or enter[0], *enter[1:])
+        return
+    for program in (DAEMON, CLIENT):
+        if not os.access(program, os.X_OK):
+            pytest.skip(f"{program} is missing: apt-get install containerd")
+    yield ()
 
 
 def image(name: str, command: Sequence[str]) -> bytes:
@@ -306,13 +338,8 @@ def _prepare(daemon: Containerd) -> None:
         (daemon.place / "cni/10-pods.conflist").write_text(network)
     (daemon.place / "config.toml").write_text(config)
     ours = daemon.programs.environment
-    named = {name: value for name, value in ours.items() if "ENCLOS" in name}
-    named |= {"PYTHONPATH": ours["PYTHONPATH"], "PYTHONUTF8": "1"}
-    lines = [f"export {name}='{value}'" for name, value in named.items()]
-    script = ["#!/bin/sh", *lines, f'exec {sys.executable} -m enclos.shim "$@"', ""]
     launcher.parent.mkdir()
-    launcher.write_text("\n".join(script))
-    launcher.chmod(0o755)
+    launchers.write(launcher, "shim", {name: ours[name] for name in ours if "ENCLOS" in name})
 
 
 def _end(daemon: Containerd) -> None:

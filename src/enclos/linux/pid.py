@@ -58,6 +58,21 @@ def parent(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def children() -> set[int]:
+    """This process' children, those that have ended and were not collected among them."""
+    try:
+        return {child for thread in os.listdir("/proc/self/task") for child in _of_thread(thread)}
+    except FileNotFoundError:  # a thread that has ended, or no CONFIG_PROC_CHILDREN
+        me = os.getpid()
+        numbers = (int(name) for name in os.listdir("/proc") if name.isdecimal())
+        return {number for number in numbers if parent(number) == me}
+
+
+def _of_thread(thread: str) -> list[int]:
+    with open(f"/proc/self/task/{thread}/children", "rb") as file:
+        return [int(word) for word in file.read().split()]
+
+
 def stat_fields(pid: int) -> list[bytes]:
     """/proc/PID/stat from the state on (field 3); empty if the process does not exist."""
     try:

@@ -22,7 +22,7 @@ from enclos.sandbox import ending, execute, reach
 from enclos.sandbox import start as starting
 from enclos.sandbox.create import NewContainer
 from enclos.sandbox.execute import NewProcess
-from enclos.shim import bundles, loggers, rootfs, stdio, watching, worker
+from enclos.shim import bundles, children, loggers, rootfs, stdio, watching
 from enclos.shim.proto import events_pb2, task_pb2
 from enclos.shim.rootfs import Mount
 from enclos.shim.stdio import Names, Stdio
@@ -46,16 +46,12 @@ async def create(shim: Shim, request: task_pb2.CreateTaskRequest) -> task_pb2.Cr
         task = Task(request.id, bundle, Proc(request.id, "", streams))
         shim.add(task)
         try:
-            pid = await worker.run(
-                shim.mounts,
-                lambda: _create(shim, task, mounts),
-            )
+            pid = await children.run(shim, lambda: _create(shim, task, mounts))
         except BaseException:
             watching.forget(task.init)
             del shim.tasks[request.id]
             raise
     task.init.pid = int(pid)
-    watching.collect(task.init.pid)
     event = events_pb2.TaskCreate(
         container_id=request.id,
         bundle=request.bundle,
@@ -151,7 +147,7 @@ async def _start_init(shim: Shim, task: Task) -> None:
         return ""
 
     _couple(task.init)
-    await worker.run(shim.mounts, body)
+    await children.run(shim, body)
     shim.publisher.publish(events_pb2.TaskStart(container_id=task.id, pid=task.init.pid))
 
 
@@ -175,15 +171,12 @@ async def _start_exec(shim: Shim, task: Task, proc: Proc) -> None:
             streams.input_closed = proc.streams.input_closed
             streams.open_input()
             proc.streams = streams
-            pid = await worker.run(
-                shim.mounts, lambda: _execute(shim, proc), keep=streams.descriptors
-            )
+            pid = await children.run(shim, lambda: _execute(shim, proc), keep=streams.descriptors)
             streams.hand_over()
     except BaseException:
         watching.forget(proc)
         raise
     proc.pid = int(pid)
-    watching.collect(proc.pid)
     event = events_pb2.TaskExecStarted(container_id=task.id, exec_id=proc.exec_id, pid=proc.pid)
     shim.publisher.publish(event)
 
@@ -208,10 +201,11 @@ async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.Delete
     proc = task.proc(request.exec_id)
     if proc.exit is None and (proc.starting or proc.started.is_set()):
         raise WrongState(f"cannot delete container {request.id} that is not stopped: running")
+    await stdio.wait_read(proc.streams)
     if proc is task.init:
         await _delete_task(shim, task)
     else:
-        del task.execs[proc.exec_id]
+        task.execs.pop(proc.exec_id, None)
     logger = proc.streams.logger
     if logger is not None:
         watching.in_background(shim, loggers.end(logger))
@@ -235,7 +229,7 @@ async def _delete_task(shim: Shim, task: Task) -> None:
         rootfs.unmount(task.bundle)
         return ""
 
-    await worker.run(shim.mounts, body)
+    await children.run(shim, body)
     await _wait_over(task)
     for proc in task.execs.values():
         proc.streams.close()

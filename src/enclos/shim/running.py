@@ -11,7 +11,7 @@ from enclos.errors import NotFound, Unsupported, WrongState
 from enclos.oci.load import load_resources
 from enclos.sandbox import containers, figures
 from enclos.sandbox import update as updating
-from enclos.shim import metrics, worker
+from enclos.shim import children, metrics
 from enclos.shim.events import packed
 from enclos.shim.proto import events_pb2, runcoptions_pb2, task_pb2
 from enclos.shim.tasks import Proc, Shim, Task
@@ -71,11 +71,15 @@ async def connect(shim: Shim, request: task_pb2.ConnectRequest) -> task_pb2.Conn
 
 
 async def pids(shim: Shim, request: task_pb2.PidsRequest) -> task_pb2.PidsResponse:
-    """The processes that stand for the task's on the host."""
+    """The processes that stand for the task's on the host.
+
+    Init is named until it is deleted: containerd from 1.7 on asks this of every shim that it
+    finds when it starts, and takes one without processes for a leaked one.
+    """
     task = shim.task(request.id)
     answer = task_pb2.PidsResponse()
     for proc in (task.init, *task.execs.values()):
-        if not proc.pid or proc.exit is not None:
+        if not proc.pid or (proc.exec_id and proc.exit is not None):
             continue
         row = answer.processes.add(pid=proc.pid)
         if proc.exec_id:
@@ -146,7 +150,7 @@ async def update(shim: Shim, request: task_pb2.UpdateTaskRequest) -> Empty:
         updating.update(shim.place, request.id, new)
         return ""
 
-    await worker.run(shim.mounts, body)
+    await children.run(shim, body)
     return Empty()
 
 

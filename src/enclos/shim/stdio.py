@@ -7,8 +7,12 @@ is deleted, a writer of the input fifo until CloseIO.
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import stat
+import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +27,7 @@ from enclos.wire.control import Channels
 
 _SCHEMES: Final = ("", "fifo", "file", "binary")
 _NULL: Final = "/dev/null"
+_PATIENCE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class Stdio:
             os.close(descriptor)
         self.descriptors.clear()
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has still to take out of its fifos."""
+        return sum(_waiting(descriptor) for descriptor in self.kept)
+
     def close_input(self) -> None:
         """Input ends when the client has closed it, too."""
         self.input_closed = True
@@ -88,6 +98,25 @@ class Stdio:
         if self.ready >= 0:
             os.close(self.ready)
             self.ready = -1
+
+
+async def wait_read(streams: Stdio) -> None:
+    """Wait for a client that reads still, as long as it does.
+
+    ctr of containerd 1.7 throws away what it has not read when a Delete is answered.
+    """
+    before = streams.unread
+    while before:
+        await asyncio.sleep(_PATIENCE_S)
+        now = streams.unread
+        if now >= before:
+            return  # nobody reads, or not any more
+        before = now
+
+
+def _waiting(descriptor: int) -> int:
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 @contextmanager

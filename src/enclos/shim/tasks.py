@@ -84,6 +84,8 @@ class Shim:
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Nobody needs this shim any more."""
+    adopted: set[int] = field(default_factory=set[int])
+    """Children that are collected when they end."""
     background: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
 
     def task(self, name: str) -> Task:

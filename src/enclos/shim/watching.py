@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 from enclos.errors import EnclosError
@@ -42,26 +40,6 @@ def in_background(shim: Shim, work: Coroutine[Any, Any, None]) -> asyncio.Task[N
     shim.background.add(task)
     task.add_done_callback(shim.background.discard)
     return task
-
-
-def collect(pid: int) -> None:
-    """Reap a process that we have adopted as soon as it ends.
-
-    A container's init ends only when all that stood in its pid namespace have been reaped.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return  # another reaper was nearer
-
-    def ended() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-
-    loop.add_reader(descriptor, ended)
 
 
 def forget(proc: Proc) -> None:

@@ -24,6 +24,9 @@ _READ_BYTES: Final = 65536
 _REAP_S: Final = 1.0
 _POLL_S: Final = 0.002
 
+running: Final[set[int]] = set()
+"""Children of the moment: each is collected by the call that it works for."""
+
 
 async def run(mounts: int, body: Callable[[], str], *, keep: Sequence[int] = ()) -> str:
     """What `body` returns, run in a child in the mount namespace `mounts`.
@@ -35,11 +38,13 @@ async def run(mounts: int, body: Callable[[], str], *, keep: Sequence[int] = ())
     if child == 0:
         fork.run_and_exit(lambda: _work(mounts, body, keep=keep, writer=writer))
     os.close(writer)
+    running.add(child)
     try:
         answer = await _read(reader)
     finally:
         os.close(reader)
     os.waitpid(child, 0)  # it has answered, or died
+    running.discard(child)
     return _result(answer)
 
 
