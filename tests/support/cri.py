@@ -5,7 +5,7 @@ The messages come from `cri.proto`, compiled when it is imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -41,13 +41,16 @@ class Cri:
         return call(request, timeout=_TIMEOUT_S)
 
     @contextmanager
-    def pod(self, *, hostname: str = "pod", **linux: Any) -> Iterator[Pod]:
+    def pod(
+        self, *, hostname: str = "pod", annotations: Mapping[str, str] | None = None, **linux: Any
+    ) -> Iterator[Pod]:
         """A pod that runs for the time of the block."""
         number = next(self.numbers)
         name = f"pod{number}"
         config = api.PodSandboxConfig(
             metadata=api.PodSandboxMetadata(name=name, uid=f"{name}-uid", namespace="test"),
             hostname=hostname,
+            annotations=annotations or {},
             log_directory=str(self.logs / name),
             dns_config=api.DNSConfig(servers=["192.0.2.1"], searches=["example.org"]),
             linux=api.LinuxPodSandboxConfig(cgroup_parent=f"/{self.daemon.place.name}", **linux),

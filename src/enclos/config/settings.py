@@ -159,6 +159,14 @@ class Settings:
         default="",
         metadata=_about(Kind.TEXT, "added to the guest kernel's command line, for debugging"),
     )
+    allowed_annotations: str = field(
+        default="",
+        metadata=_about(
+            Kind.TEXT,
+            "names of annotations io.enclos.NAME by which containers may shape their machine, with "
+            "spaces: memory, vcpus, kernel_arguments, template, or * for all; empty: none",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

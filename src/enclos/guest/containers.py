@@ -16,6 +16,7 @@ from enclos.guest import (
     notices,
     oom,
     processes,
+    projections,
     propagation,
     sharedmemory,
 )
@@ -48,6 +49,7 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
             sharedmemory.ensure(request.shm_owner, request.shm_bytes)
         if request.notices:
             notices.listen(agent, made)
+        projections.fill(name, request.projected)
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
@@ -111,6 +113,7 @@ def _forget(agent: Agent, owner: Container) -> None:
         if gone is not None:
             mirror.forget(agent, gone)
             gone.close()
+        projections.forget(owner.id)
         _remove(_bundle(owner.id))
 
 

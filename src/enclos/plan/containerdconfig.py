@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
 from enclos.errors import InvalidRequest
+from enclos.plan.wishes import PREFIX
 
 HANDLER: Final = "enclos"
 TYPE: Final = "io.containerd.enclos.v2"
@@ -68,6 +69,7 @@ def _piece(plugin: str, program: str, kept: str, *, alone: bool) -> str:
         f"[{_table(plugin, HANDLER)}]\n"
         f"runtime_type = {_quoted(kind)}\n"
         "privileged_without_host_devices = true\n"
+        f"pod_annotations = [{_quoted(PREFIX + '*')}]\n"
         f"{_END}"
     )
 

@@ -64,14 +64,34 @@ class SharedSource:
         """Its name in the container's directory of the share."""
         return f"m{self.index}"
 
+    @property
+    def may_be_copied(self) -> bool:
+        """Whether the guest sees no difference between it and a copy."""
+        return self.readonly and not (self.uid_mappings or self.gid_mappings)
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """Sources that are swapped as a whole, and where the guest has its copies of them."""
+
+    sources: frozenset[str]
+    place: str = ""
+
+
+NONE_PROJECTED: Final = Projected(frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class GuestMounts:
-    """Mounts for the guest's spec, sources for the host's share, and what changed."""
+    """Mounts for the guest's spec, sources for the host's share, and what changed.
+
+    `projected` names the sources of which the guest has a copy.
+    """
 
     mounts: tuple[Mount, ...]
     sources: tuple[SharedSource, ...]
     notes: tuple[str, ...]
+    projected: tuple[str, ...] = ()
 
 
 def translate(
@@ -82,6 +102,7 @@ def translate(
     boot_id: str,
     shm: str = "",
     linux: Linux | None = None,
+    projected: Projected = NONE_PROJECTED,
 ) -> GuestMounts:
     """Mounts as the guest sees them; `share` is the container's directory there, `linux` has the
     mappings of the container's own user namespace.
@@ -92,6 +113,7 @@ def translate(
     """
     out: list[Mount] = []
     sources: list[SharedSource] = []
+    copied: list[str] = []
     notes: list[str] = []
     for at, mount in enumerate(mounts):
         where = f"mounts[{at}]"
@@ -108,11 +130,15 @@ def translate(
         else:
             source = _shared(where, plain, len(sources), bundle=bundle, linux=linux or Linux())
             sources.append(source)
-            out.append(_bind(_unmapped(plain), f"{share}/{source.name}"))
+            copy = source.source in projected.sources and source.may_be_copied
+            copied += [source.name] if copy else []
+            out.append(
+                _bind(_unmapped(plain), f"{projected.place if copy else share}/{source.name}")
+            )
             notes.extend(_propagation(where, plain))
     if any(_is_procfs(mount) for mount in out):
         out.append(Mount(BOOT_ID, "bind", boot_id, ("bind", "ro", "nosuid", "nodev", "noexec")))
-    return GuestMounts(tuple(out), tuple(sources), tuple(notes))
+    return GuestMounts(tuple(out), tuple(sources), tuple(notes), tuple(copied))
 
 
 def _effective(where: str, options: tuple[str, ...]) -> tuple[str, ...]:

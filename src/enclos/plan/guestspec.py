@@ -20,11 +20,11 @@ from enclos.oci.types import Hook, Hooks, Mount, Process, Root, Spec
 from enclos.plan import guestdevices, guestlocal, guestmounts, guestprocess, guestresources
 from enclos.plan.guestdevices import GuestDevices, HostDisk
 from enclos.plan.guestlocal import LocalPaths
-from enclos.plan.guestmounts import GuestMounts, SharedSource
+from enclos.plan.guestmounts import GuestMounts, Projected, SharedSource
 from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
 from enclos.plan.notices import Notices
-from enclos.wire.messages import SHARE_PATH, SHM_PATH
+from enclos.wire.messages import PROJECTIONS_PATH, SHARE_PATH, SHM_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"
 """Where the agent keeps the clone's own boot id."""
@@ -66,8 +66,9 @@ class GuestPlan:
     `network` is None without a network namespace, else its path on the host, empty for a new
     one. `disks` are block devices to be passed, `local` the number of directories the container
     has on the machine's own disk; with `all_devices` it gets every device node of the guest.
-    With `own_network` crun makes the guest's network. `notices` are passed on. `notes` say what
-    the guest does not get as written, and why.
+    With `own_network` crun makes the guest's network. `projected` names the sources of which the
+    guest has a copy. `notices` are passed on. `notes` say what the guest does not get as written,
+    and why.
     """
 
     spec_json: str
@@ -80,6 +81,7 @@ class GuestPlan:
     all_devices: bool = False
     local: int = 0
     own_network: bool = False
+    projected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shm: Shm | None = None
     notices: Notices | None = None
@@ -96,13 +98,15 @@ def guest_spec(
     shm: Shm | None = None,
     local_paths: tuple[str, ...] = (),
     notices: Notices | None = None,
+    projected: frozenset[str] = frozenset(),
 ) -> GuestPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `joins` says what the namespaces with a path are in the guest, by type: a path there, or
     empty for a new one. Only a network namespace may be missing in it: the agent's is joined.
     `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what a
-    privileged container gets of the machine's own disk, `notices` what it says to who waits.
+    privileged container gets of the machine's own disk, `notices` what it says to who waits,
+    `projected` the sources of mounts that are swapped as a whole.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
@@ -118,16 +122,12 @@ def guest_spec(
             boot_id=boot_id,
             shm=shm.path if shm else "",
             linux=linux,
+            projected=Projected(projected, f"{PROJECTIONS_PATH}/{container_id}"),
         ),
         limits=guestresources.divide(linux.resources or Resources()),
         devices=devices,
-        local=guestlocal.choose(
-            spec.annotations,
-            spec.mounts,
-            container_id=container_id,
-            usual=local_paths if devices.everything else (),
-        ),
         sockets=(notices.mount(container_id),) if notices else (),
+        local=_local(spec, container_id, devices, local_paths),
         namespaces=_namespaces(linux.namespaces, joins or {}, container_id),
     )
     root = spec.root or Root()
@@ -146,6 +146,17 @@ def guest_spec(
     return replace(made, spec_json=dump_spec(guest), rootfs=rootfs, shm=shm, notices=notices)
 
 
+def _local(
+    spec: Spec, container_id: str, devices: GuestDevices, usual: tuple[str, ...]
+) -> LocalPaths:
+    return guestlocal.choose(
+        spec.annotations,
+        spec.mounts,
+        container_id=container_id,
+        usual=usual if devices.everything else (),
+    )
+
+
 def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
     """What is left for the host to do."""
     network = linux.namespace("network")
@@ -160,6 +171,7 @@ def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
         all_devices=parts.devices.everything,
         local=len(parts.local.mounts),
         own_network=_owns_network(linux.namespaces),
+        projected=parts.mounts.projected,
         notes=(*_linux_notes(linux), *parts.notes),
     )
 

@@ -15,6 +15,7 @@ from enclos.config.settings import Settings
 from enclos.errors import InvalidRequest
 from enclos.oci.resources import Cpu, Resources
 from enclos.oci.rules_resources import cpu_list
+from enclos.plan.wishes import NOTHING, Wishes
 
 MEMORY_BLOCK_BYTES: Final = 128 << 20
 """What the guest's kernel takes online at once (x86-64, less than 64 GiB)."""
@@ -42,12 +43,17 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
-    """A machine's size. `notes` say where it is not what was asked for, and why."""
+    """A machine's size, how its kernel is started and whether from a template.
+
+    `notes` say where it is not what was asked for, and why.
+    """
 
     base_memory_bytes: int
     hotplug_bytes: int
     vcpus: int
     notes: tuple[str, ...] = ()
+    kernel_arguments: str = ""
+    template: bool = True
 
     @property
     def memory_bytes(self) -> int:
@@ -55,16 +61,27 @@ class MachinePlan:
         return self.base_memory_bytes + self.hotplug_bytes
 
 
-def plan_machine(resources: Resources | None, *, settings: Settings, host: Host) -> MachinePlan:
-    """The machine for a container with these limits."""
-    asked = resources or Resources()
-    limit = asked.memory.limit if asked.memory is not None else None
+def plan_machine(
+    resources: Resources | None, *, settings: Settings, host: Host, wishes: Wishes = NOTHING
+) -> MachinePlan:
+    """The machine for a container with these limits, at least as large as its annotations ask."""
+    limits = resources or Resources()
+    limit = limits.memory.limit if limits.memory is not None else None
     most = settings.max_memory_bytes or host.memory_bytes
-    wanted = with_overhead(limit) if limit and limit > 0 else settings.default_memory_bytes
+    needed = max(wishes.memory, with_overhead(limit) if limit and limit > 0 else 0)
+    wanted = needed or settings.default_memory_bytes
     base = settings.base_memory_bytes
     hotplug = _blocks(wanted - base) if wanted <= most else _whole_blocks(most - base)
-    vcpus, cpu_notes = _vcpus(asked.cpu or Cpu(), settings=settings, host=host)
-    return MachinePlan(base, hotplug, vcpus, (*_memory_notes(limit, most), *cpu_notes))
+    vcpus, cpu_notes = _vcpus(limits.cpu or Cpu(), wishes.vcpus, settings=settings, host=host)
+    arguments = f"{settings.kernel_arguments} {wishes.kernel_arguments}".strip()
+    return MachinePlan(
+        base,
+        hotplug,
+        vcpus,
+        (*_memory_notes(limit, needed, most), *cpu_notes),
+        kernel_arguments=arguments,
+        template=settings.template if wishes.template is None else wishes.template,
+    )
 
 
 def grown(limits: Iterable[int | None], now_bytes: int, *, settings: Settings, host: Host) -> int:
@@ -104,19 +121,20 @@ def _whole_blocks(size: int) -> int:
     return max(0, size // MEMORY_BLOCK_BYTES * MEMORY_BLOCK_BYTES)
 
 
-def _memory_notes(limit: int | None, most: int) -> tuple[str, ...]:
-    if limit is None or with_overhead(limit) <= most:
+def _memory_notes(limit: int | None, needed: int, most: int) -> tuple[str, ...]:
+    if needed <= most:
         return ()
-    return (f"memory limit of {limit} bytes: the machine gets no more than {most}",)
+    what = f"memory limit of {limit} bytes" if limit and limit > 0 else f"memory of {needed} bytes"
+    return (f"{what}: the machine gets no more than {most}",)
 
 
-def _vcpus(cpu: Cpu, *, settings: Settings, host: Host) -> tuple[int, tuple[str, ...]]:
+def _vcpus(cpu: Cpu, least: int, *, settings: Settings, host: Host) -> tuple[int, tuple[str, ...]]:
     """How many, and what to say about it. A cpuset is a bound on what a quota asks for."""
     quota = cpu.quota if cpu.quota and cpu.quota > 0 else None
     pinned = len(cpu_list(cpu.cpus)) if cpu.cpus else None
     by_quota = -(-quota // (cpu.period or _DEFAULT_PERIOD_US)) if quota else None
     given = [count for count in (by_quota, pinned) if count is not None]
-    wanted = min(given) if given else settings.default_vcpus
+    wanted = max(least, min(given)) if given else least or settings.default_vcpus
     most = min(settings.max_vcpus or host.cores, host.cores)
     if wanted <= most:
         return max(1, wanted), ()

@@ -13,7 +13,7 @@ from typing import Any
 from enclos.config.settings import Settings
 from enclos.oci import codec
 from enclos.oci.types import Hook, Spec
-from enclos.plan import podsize
+from enclos.plan import podsize, wishes
 from enclos.plan.grouping import Group, sandbox_of
 from enclos.plan.guestresources import HostLimits
 from enclos.plan.guestspec import GuestPlan, HostHooks, Shm, guest_spec
@@ -30,12 +30,13 @@ class SandboxPlan:
     group: Group
     machine: MachinePlan | None
     container: GuestPlan
+    annotation_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Everything that will not be as it was written."""
         machine = self.machine.notes if self.machine is not None else ()
-        return (*machine, *self.container.notes)
+        return (*machine, *self.annotation_notes, *self.container.notes)
 
 
 def plan_sandbox(
@@ -49,19 +50,22 @@ def plan_sandbox(
     shm_bytes: int = 0,
     sandbox_id: str = "",
     notices: Notices | None = None,
+    projected: frozenset[str] = frozenset(),
 ) -> SandboxPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
     `owners` are the containers, by kind, whose namespaces the spec names by path; `shm_bytes` is
     the size of an engine's /dev/shm, which goes with the IPC namespace. `sandbox_id` is a
     sandbox that is there already and that the container has to go into, if not empty. `notices`
-    are those that somebody waits for.
+    are those that somebody waits for; `projected` are the sources of mounts that their owner
+    swaps as a whole.
     """
     joined = owners or {}
     group = _group(spec, joined, container_id=container_id, sandbox_id=sandbox_id)
     resources = spec.linux.resources if spec.linux is not None else None
     size = podsize.of_machine(spec.annotations, resources)
-    machine = plan_machine(size, settings=settings, host=host) if group.own else None
+    wished = wishes.read(spec.annotations, settings, own=group.own)
+    machine = plan_machine(size, settings=settings, host=host, wishes=wished) if group.own else None
     memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
     local = tuple(path for path in settings.local_paths.split(":") if path)
     container = guest_spec(
@@ -72,8 +76,9 @@ def plan_sandbox(
         shm=Shm(memory_of, shm_bytes) if shm_bytes else None,
         local_paths=local if settings.local_disk_bytes else (),
         notices=notices,
+        projected=projected,
     )
-    return SandboxPlan(container_id, group, machine, container)
+    return SandboxPlan(container_id, group, machine, container, wished.notes)
 
 
 def _group(spec: Spec, joined: Mapping[str, Owner], *, container_id: str, sandbox_id: str) -> Group:
@@ -113,6 +118,8 @@ def _machine(machine: MachinePlan | None) -> dict[str, Any] | None:
         "baseMemoryBytes": machine.base_memory_bytes,
         "hotplugBytes": machine.hotplug_bytes,
         "vcpus": machine.vcpus,
+        "kernelArguments": machine.kernel_arguments,
+        "template": machine.template,
     }
 
 

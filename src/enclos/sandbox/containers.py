@@ -11,7 +11,16 @@ from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
-from enclos.sandbox import disks, ending, growth, networks, notices, outputlog, shares
+from enclos.sandbox import (
+    disks,
+    ending,
+    growth,
+    networks,
+    notices,
+    outputlog,
+    projections,
+    shares,
+)
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
@@ -53,6 +62,7 @@ async def _create(
     sandbox.containers[request.id] = container
     sandbox.begun(process)
     try:
+        projections.follow(sandbox, container, request.projected)
         plugged = await disks.attach(sandbox, container, request, passed)
         wiring = _wire(sandbox, process, request.channels, log=request.log)
         if request.attached:  # no waiting from here on: the request goes before the input
@@ -70,10 +80,12 @@ async def _create(
             network=await _network(sandbox, request, network),
             own_network=request.own_network,
             notices=bool(request.notices),
+            projected=request.projected,
         )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         await disks.detach(sandbox, container)
+        projections.close(container)
         del sandbox.containers[request.id]
         process.discard()
         notices.close(container)

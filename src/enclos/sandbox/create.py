@@ -35,6 +35,7 @@ from enclos.sandbox import (
     hostgroup,
     notices,
     owners,
+    projections,
     reach,
     release,
     sharedmemory,
@@ -130,6 +131,7 @@ def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
         sandbox_id=new.sandbox,
         notices=notices.find(new.spec, new.bundle, caller=new.notify),
+        projected=projections.find(new.spec.mounts, new.bundle),
     )
 
 
@@ -264,6 +266,7 @@ def _create_in(
             shared_network=network.shared,
             own_network=guest.own_network,
             notices=guest.notices.kind if guest.notices else "",
+            projected=guest.projected,
         )
         given = [*shown, *passed, network.descriptor, *told, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)

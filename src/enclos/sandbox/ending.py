@@ -15,7 +15,7 @@ from dataclasses import replace
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
-from enclos.sandbox import disks, networks, notices, shares, starvation
+from enclos.sandbox import disks, networks, notices, projections, shares, starvation
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.sandbox.reach import KILLED_STATUS
 from enclos.state import records
@@ -182,6 +182,7 @@ async def remove(sandbox: Sandbox, request: c.Named) -> None:
     await sandbox.agent().call("delete", target, m.Nothing, timeout_s=60)
     finish(sandbox, container)
     await disks.detach(sandbox, container)
+    projections.close(container)
     shares.unbind(sandbox, request.id)
     await networks.leave(sandbox, request.id)
     del sandbox.containers[request.id]

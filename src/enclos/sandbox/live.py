@@ -68,6 +68,8 @@ class Container:
     init: Process
     execs: dict[str, Process] = field(default_factory=dict[str, Process])
     disks: list[str] = field(default_factory=list[str])
+    projections: int = -1
+    """What tells of swapped volumes, if there are any."""
     memory_kills: int = 0
     relay: Relay | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)

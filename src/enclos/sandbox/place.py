@@ -44,8 +44,11 @@ class Place:
         """
         return build.ensure(self.settings.data_root, allow_build=False, report=log.info)
 
-    def board(self, accelerator: str, vcpus: int) -> Board:
-        """The machine of all sandboxes with so many CPUs: a template serves them all."""
+    def board(self, accelerator: str, vcpus: int, *, kernel_arguments: str = "") -> Board:
+        """The machine of all sandboxes with so many CPUs: a template serves them all.
+
+        Other arguments of the kernel make it another machine.
+        """
         limit = self.settings.max_memory_bytes or self.host.memory_bytes
         whole = -(-limit // _GIB) * _GIB
         return Board(
@@ -53,7 +56,7 @@ class Place:
             base_memory_bytes=self.settings.base_memory_bytes,
             hotplug_memory_bytes=whole,
             vcpus=vcpus,
-            extra_command_line=self.settings.kernel_arguments,
+            extra_command_line=kernel_arguments or self.settings.kernel_arguments,
         )
 
     def plan(
@@ -70,7 +73,9 @@ class Place:
         May boot a guest to find out whether KVM works, the first time on a host.
         """
         assets = self.assets()
-        board = self.board(accelerate.choose(self.settings, self.host, assets), machine.vcpus)
+        accelerator = accelerate.choose(self.settings, self.host, assets)
+        arguments = machine.kernel_arguments
+        board = self.board(accelerator, machine.vcpus, kernel_arguments=arguments)
         own_tools = self.settings.tool_root
         plan = BootPlan(
             id=directory.name,
@@ -87,7 +92,7 @@ class Place:
             boot_timeout_s=self.settings.boot_timeout_s,
             agent_timeout_s=self.settings.agent_timeout_s,
         )
-        wanted = use_template and self.settings.template
+        wanted = use_template and machine.template
         key = template.key_of(board, assets.key, self.host.cpu) if wanted else ""
         return Start(plan, self.root, self.templates, key)
 

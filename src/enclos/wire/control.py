@@ -47,7 +47,8 @@ class Create:
     caller that dies must not leave its descriptors in the hands of a container. `network` is
     where the container's network namespace is found again; with `shared_network` it is the host's
     or others live in it, with `own_network` crun makes the guest's. `notices` says which of the
-    container's notices are passed on (`plan/notices`), empty for none.
+    container's notices are passed on (`plan/notices`), empty for none. `projected` are the names
+    of shared sources that are swapped as a whole.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Create:
     shared_network: bool = False
     own_network: bool = False
     notices: str = ""
+    projected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

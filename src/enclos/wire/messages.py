@@ -20,6 +20,10 @@ NOTICES_PATH: Final = "/run/enclos/notices"
 """Below it in the guest is a directory for each container that may say how it is getting on."""
 NOTICES_NAME: Final = "notify.sock"
 """The socket in that directory."""
+PROJECTIONS_PATH: Final = "/run/enclos/projections"
+"""Below it in the guest is a directory for each container with projected volumes."""
+PROJECTED_LINK: Final = "..data"
+"""The link in such a volume that leads to its contents, and is replaced as a whole."""
 INIT_LINK: Final = "init"
 """In that directory: a link to /proc/PID of its init while that lives, for others to join."""
 PORTS_PATH: Final = "/sys/devices/pci0000:00/0000:00:10"
@@ -128,6 +132,8 @@ class CreateContainer:
     before, unless it is there. `network` is the name of the network it is in. The spec finds it
     by the container's id; with `own_network` crun makes it, within a user namespace, and it gets
     the name afterwards. With `notices` there is a socket at NOTICES_PATH/ID/NOTICES_NAME.
+    `projected` names the volumes of the share that the container has as copies, below
+    PROJECTIONS_PATH/ID.
     """
 
     id: str
@@ -141,6 +147,19 @@ class CreateContainer:
     network: str = ""
     own_network: bool = False
     notices: bool = False
+    projected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A projected volume of a container now has its contents in the directory `data`.
+
+    `name` is its name in the container's directory of the share.
+    """
+
+    id: str
+    name: str
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +425,7 @@ METHODS: Final[dict[str, tuple[type, type]]] = {
     "answer": (Answer, Nothing),
     "create": (CreateContainer, Started),
     "start": (Target, Nothing),
+    "project": (Project, Nothing),
     "exec": (ExecProcess, Started),
     "signal": (Signal, Nothing),
     "resize": (Resize, Nothing),

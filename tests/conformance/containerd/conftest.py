@@ -1,17 +1,21 @@
-"""One private containerd for all tests, and one running task for those that only look at it."""
+"""One private containerd for all tests, another for Kubernetes' side, and one running task for
+those that only look at it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from tests.support import containerd as private
+from tests.support import cri as client
 from tests.support import leaks
 from tests.support.cli import Programs
 from tests.support.containerd import Containerd
+from tests.support.cri import Cri
 
 KINDS: Final = ("process", "mount", "socket", "loop device", "memory file")
 
@@ -23,6 +27,19 @@ def containerd(
     """containerd with our runtime, the image loaded; nothing is left of it in the end."""
     with clean(programs), private.running(programs, tmp_path_factory.mktemp("ctd")) as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def cri(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cri]:
+    """A containerd for Kubernetes, on a host that allows one annotation."""
+    data, logs = tmp_path_factory.mktemp("cri"), tmp_path_factory.mktemp("logs")
+    allowing = replace(programs, settings={"ENCLOS_ALLOWED_ANNOTATIONS": "memory"})
+    with (
+        clean(programs),
+        private.running(allowing, data, cri=True) as daemon,
+        client.served(daemon, logs) as found,
+    ):
+        yield found
 
 
 @contextmanager

@@ -15,28 +15,12 @@ from typing import Any, Final
 import grpc
 import pytest
 
-from tests.conformance.containerd.conftest import clean
-from tests.support import containerd as private
-from tests.support import cri as client
-from tests.support.cli import Programs
 from tests.support.containerd import wait_for
 from tests.support.cri import Cri, Pod, api
 
 SLEEP: Final = ("sleep", "10000")
 RUNNING: Final = 1
 EXITED: Final = 2
-
-
-@pytest.fixture(scope="module")
-def cri(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cri]:
-    """A containerd for Kubernetes."""
-    data, logs = tmp_path_factory.mktemp("cri"), tmp_path_factory.mktemp("logs")
-    with (
-        clean(programs),
-        private.running(programs, data, cri=True) as daemon,
-        client.served(daemon, logs) as found,
-    ):
-        yield found
 
 
 @pytest.fixture(scope="module")

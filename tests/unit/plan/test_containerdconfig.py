@@ -38,6 +38,7 @@ def test_in_and_out(text: str) -> None:
     assert _handlers(after)["enclos"] == {
         "runtime_type": "io.containerd.enclos.v2",
         "privileged_without_host_devices": True,
+        "pod_annotations": ["io.enclos.*"],
     }
     assert after.startswith(text)
     assert config.register(after, SHIM) == after

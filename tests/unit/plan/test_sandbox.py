@@ -23,6 +23,8 @@ def test_the_plan_can_be_read() -> None:
         "baseMemoryBytes": 256 << 20,
         "hotplugBytes": 512 << 20,
         "vcpus": 2,
+        "kernelArguments": "",
+        "template": True,
     }
     assert found["sources"][3]["name"] == "m3"
     assert found["network"] == "/run/netns/netns-1"
