@@ -37,6 +37,8 @@ OURS: Final = frozenset(
     }
 )
 """Taken by more verbs than with the others."""
+_CRUNS: Final = frozenset({("create", "config"), ("run", "config")})
+"""What runc does not have; crun has no long flags with one dash."""
 _OF_NOTHING: Final = frozenset({"spec", "features", "plan", "list"})
 """Verbs without a container; the stories have them."""
 
@@ -49,6 +51,13 @@ def cases() -> Iterator[tuple[Verb, Flag, tuple[str, ...]]]:
         for flag in verb.flags:
             for words in spellings(flag):
                 yield verb, flag, words
+
+
+def is_ours(verb: Verb, flag: Flag, words: tuple[str, ...]) -> bool:
+    """Whether no peer of Debian 12 takes the flag of this verb as it is spelled."""
+    if flag.name in NEWER or (verb.name, flag.name) in OURS:
+        return True
+    return (verb.name, flag.name) in _CRUNS and words[0] == f"-{flag.name}"
 
 
 def spellings(flag: Flag) -> Iterator[tuple[str, ...]]:

@@ -156,7 +156,7 @@ def test_flag(
         return
     told = [side.runtime.call(*call, scratch=tmp_path) for side in others.values()]
     read = [one for one in told if one.complaint != "unknown flag"]
-    if flag.name in flags.NEWER or (verb.name, flag.name) in flags.OURS:
+    if flags.is_ours(verb, flag, words):
         known = ("--pids-limit", "10") if verb.name == "update" else ()  # which wants some limit
         rest = call[-2 + (verb.name != "exec") :]
         read = [pod.runtime.call(verb.name, *known, *rest, scratch=tmp_path)]
