@@ -25,6 +25,8 @@ TESTS: Final = Path(__file__).resolve().parent
 TREE: Final = TESTS.parent
 TIERS: Final = ("repo", "unit", "component", "vm", "conformance")
 LIMIT_S: Final = {"component": 180, "vm": 600, "conformance": 600}
+NIGHT: Final = 3
+"""How much longer the tests of the night may take."""
 PAUSE_S: Final = 0.05
 _BEFORE: Final = pytest.StashKey[leaks.Snapshot]()
 ROOTLESS: Final = ("repo", "unit")
@@ -41,7 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = _tier(item.path)
         item.add_marker(tier)
         if tier in LIMIT_S and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(LIMIT_S[tier]))
+            longer = NIGHT if item.get_closest_marker("nightly") else 1
+            item.add_marker(pytest.mark.timeout(LIMIT_S[tier] * longer))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
