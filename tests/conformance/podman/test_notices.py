@@ -6,13 +6,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.support.notices import SAY, manager
 from tests.support.podman import IMAGE, Podman, wait_until
 
 
-def test_the_container_says_that_it_is_ready(podman: Podman, runc: Podman, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["container", "conmon"])
+def test_the_manager_hears_that_it_is_ready(
+    podman: Podman, runc: Podman, tmp_path: Path, mode: str
+) -> None:
+    """From the program itself, or from podman once it runs."""
+    program = ("/usr/bin/python3", "-ISc", SAY) if mode == "container" else ("sleep", "1000")
     flags = (
-        "--network=none", "--sdnotify=container",
+        "--network=none", f"--sdnotify={mode}",
         *(f"--volume=/{name}:/{name}:ro" for name in ("usr", "lib", "lib64")),
     )  # fmt: skip
     found: list[list[str]] = []
@@ -20,7 +27,7 @@ def test_the_container_says_that_it_is_ready(podman: Podman, runc: Podman, tmp_p
         path = tmp_path / one.runtime
         told = replace(one, program=("env", f"NOTIFY_SOCKET={path}", *one.program))
         with manager(path) as heard:
-            made = told.ok("run", "-d", *flags, IMAGE, "/usr/bin/python3", "-ISc", SAY)
+            made = told.ok("run", "-d", *flags, IMAGE, *program)
             try:
                 wait_until(lambda: any(b"READY=1" in message for message in heard))
             finally:
