@@ -37,18 +37,16 @@ def connect(directory: Path, name: str) -> socket.socket:
     return connection
 
 
-def sender(path: Path) -> socket.socket:
-    """A socket whose datagrams go to the one at `path`; raises `OSError`. A path that begins
-    with @ is a name in the network namespace, as systemd writes it."""
+def sender(to: str | int) -> socket.socket:
+    """A socket whose datagrams go to another; raises `OSError`.
+
+    That is what an O_PATH descriptor stands for, or has a name in the network namespace.
+    """
     connection = socket.socket(
         socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     )
     try:
-        if str(path).startswith("@"):
-            connection.connect(f"\0{str(path)[1:]}")
-        else:
-            with _short(path.parent, path.name) as address:
-                connection.connect(address)
+        connection.connect(f"/proc/self/fd/{to}" if isinstance(to, int) else f"\0{to}")
     except OSError:
         connection.close()
         raise

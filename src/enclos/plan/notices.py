@@ -30,11 +30,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """A container's notices: they go to `host`, and come from `place` in the container."""
+    """A container's notices: they go to `host`, and come from `place` in the container.
+
+    With `inner`, `host` is a mount's source, and the socket lies there below it: what is in
+    there may be the guest's own work, a symbolic link for one.
+    """
 
     kind: Kind
     host: str
     place: str
+    inner: str = ""
 
     def mount(self, container_id: str) -> Mount:
         """The guest's socket at its place, or the directory with it."""
@@ -65,8 +70,8 @@ def in_spec(spec: Spec, bundle: str) -> Notices | None:
         return None
     mount = max(above, key=lambda one: len(posixpath.normpath(one.destination)))
     inner = posixpath.relpath(place, posixpath.join("/", mount.destination))
-    host = posixpath.normpath(posixpath.join(bundle, mount.source, inner))
-    return Notices(Kind.ALL, host, place)
+    host = posixpath.normpath(posixpath.join(bundle, mount.source))
+    return Notices(Kind.ALL, host, place, "" if inner == "." else inner)
 
 
 def _named(process: Process) -> str:

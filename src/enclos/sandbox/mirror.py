@@ -48,10 +48,10 @@ async def look(mirrored: Mirrored, doors: Doors, link: Link, *, period_s: float)
     """
     if mirrored.following is not None:
         return
-    await _tell(mirrored, doors, link)
-    if period_s:
+    if period_s:  # before anything is waited for: the next call, or `close`, is to see it
         work = _follow(mirrored, doors, link, period_s)
         mirrored.following = asyncio.get_running_loop().create_task(work)
+    await _tell(mirrored, doors, link)
 
 
 async def _follow(mirrored: Mirrored, doors: Doors, link: Link, period_s: float) -> None:

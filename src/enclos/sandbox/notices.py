@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos import log
 from enclos.errors import InvalidRequest, Lost
-from enclos.linux import unixsocket
+from enclos.linux import libc, unixsocket
 from enclos.oci.types import Spec
 from enclos.plan import notices
 from enclos.plan.notices import Kind, Notices
@@ -27,6 +28,7 @@ from enclos.wire import control as c
 from enclos.wire import messages as m
 
 _READY: Final = b"READY="
+_MOST_BYTES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Relay:
 def find(spec: Spec, bundle: Path, *, caller: str) -> Notices | None:
     """Whom a new container is to tell; `caller` is a socket that its creator waits at, or empty."""
     found = notices.in_spec(spec, os.fspath(bundle))
-    if found is not None and _is_socket(found.host):
+    if found is not None and _is_there(found):
         return found
     return notices.of_caller(caller) if caller else None
 
@@ -62,7 +64,7 @@ def open_socket(found: Notices | None, opened: ExitStack) -> list[int]:
     if found is None:
         return []
     try:
-        connection = unixsocket.sender(Path(found.host))
+        connection = _connected(found)
     except OSError as error:
         if found.kind is Kind.READY:
             raise InvalidRequest(
@@ -98,6 +100,8 @@ def note(sandbox: Sandbox, notice: m.Notice) -> None:
         data = bytes.fromhex(notice.data)
     except ValueError as error:
         raise InvalidRequest(f"a notice that is not hexadecimal: {error}") from error
+    if len(data) > _MOST_BYTES:
+        raise InvalidRequest(f"a notice of {len(data)} bytes")
     if container.relay.kind is Kind.ALL:
         container.relay.send(data)
     else:
@@ -135,8 +139,31 @@ def wait_ready(connection: Connection, container_id: str) -> None:
         log.info("ended before it was ready", container=container_id, error=error)
 
 
-def _is_socket(path: str) -> bool:
+def _is_there(found: Notices) -> bool:
     try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
+        with _reached(found) as place:
+            return stat.S_ISSOCK(os.fstat(place).st_mode)
     except OSError:
         return False
+
+
+def _connected(found: Notices) -> socket.socket:
+    """A path that begins with @ is a name in the network namespace, as systemd writes it."""
+    if found.host.startswith("@"):
+        return unixsocket.sender(found.host[1:])
+    with _reached(found) as place:
+        return unixsocket.sender(place)
+
+
+@contextmanager
+def _reached(found: Notices) -> Iterator[int]:
+    """What is there now; raises `OSError`, also for a link where the guest may have put one."""
+    place = os.open(found.host, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if found.inner:
+            resolve = libc.RESOLVE_BENEATH | libc.RESOLVE_NO_SYMLINKS
+            outer, place = place, libc.openat2(place, found.inner, flags=os.O_PATH, resolve=resolve)
+            os.close(outer)
+        yield place
+    finally:
+        os.close(place)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ MOST_BYTES: Final = 8 << 20
 MOST_ENTRIES: Final = 2048
 _TIMEOUT_S: Final = 20
 _READ_BYTES: Final = 65536
+_LOOK: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def find(mounts: Sequence[Mount], bundle: Path) -> frozenset[str]:
@@ -41,24 +43,52 @@ def find(mounts: Sequence[Mount], bundle: Path) -> frozenset[str]:
 
 def _is_projected(path: str) -> bool:
     try:
-        data = os.readlink(f"{path}/{PROJECTED_LINK}")
-        if "/" in data or not data.startswith(".."):
-            return False
+        data = _current(path)
         visible = [entry for entry in os.scandir(path) if not entry.name.startswith("..")]
         return all(entry.is_symlink() for entry in visible) and _fits(f"{path}/{data}")
     except OSError:
         return False  # no directory, or none like this
 
 
+def _current(path: str) -> str:
+    """The directory in the volume that has the contents now; raises `OSError`.
+
+    A container that can write there by another way may have made the link.
+    """
+    data = os.readlink(f"{path}/{PROJECTED_LINK}")
+    if "/" in data or not data.startswith("..") or data == "..":
+        raise NotADirectoryError(f"{path}/{PROJECTED_LINK} leads out of the volume")
+    return data
+
+
 def _fits(path: str) -> bool:
-    """Whether what is below `path` is small; raises `OSError`."""
-    size = entries = 0
-    for place, directories, names in os.walk(path, followlinks=False):
-        entries += len(directories) + len(names)
-        size += sum(os.lstat(f"{place}/{name}").st_size for name in names)
-        if size > MOST_BYTES or entries > MOST_ENTRIES:
-            return False
+    """Whether what is below `path`, which is no link, is small; raises `OSError`."""
+    size = 0
+    with closing(_sizes(os.open(path, _LOOK))) as sizes:
+        for count, more in enumerate(sizes, 1):
+            size += more
+            if size > MOST_BYTES or count > MOST_ENTRIES:
+                return False
     return True
+
+
+def _sizes(top: int) -> Generator[int, None, None]:
+    """A number for everything below the directory, by descriptors: no link is followed."""
+    pending = [top]
+    try:
+        while pending:
+            directory = pending.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(os.open(entry.name, _LOOK, dir_fd=directory))
+                        yield entry.stat(follow_symlinks=False).st_size
+            finally:
+                os.close(directory)
+    finally:
+        for descriptor in pending:
+            os.close(descriptor)
 
 
 def follow(sandbox: Sandbox, container: Container, names: Sequence[str]) -> None:
@@ -91,10 +121,10 @@ def close(container: Container) -> None:
 async def _tell(sandbox: Sandbox, container: Container, names: Sequence[str]) -> None:
     """Say where each volume has its contents; the guest knows what it has already."""
     for name in names:
-        path = sandbox.plan.share / container.record.id / name
+        path = os.fspath(sandbox.plan.share / container.record.id / name)
         try:
-            data = os.readlink(path / PROJECTED_LINK)
-            if not _fits(os.fspath(path / data)):
+            data = _current(path)
+            if not _fits(f"{path}/{data}"):
                 log.warning("a projected volume has grown too large", path=path)
                 continue
             message = m.Project(container.record.id, name, data)

@@ -37,6 +37,25 @@ def test_what_is_one(tmp_path: Path) -> None:
     assert not host.find([Mount("/v", "tmpfs", os.fspath(volume))], tmp_path)
 
 
+@pytest.mark.parametrize("data", ["/etc", "..", "..linked", "../volume"])
+def test_a_link_that_leads_out_of_the_volume_is_not_followed(tmp_path: Path, data: str) -> None:
+    volume = tmp_path / "volume"
+    swap(volume, {"key": "1"})
+    (volume / "..linked").symlink_to("/etc")
+    (volume / "..data").unlink()
+    (volume / "..data").symlink_to(data)
+    assert not host.find([_bound(volume)], tmp_path)
+
+
+def test_links_in_a_volume_are_counted_and_not_followed(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    swap(volume, {"key": "1", "dir/other": "2"})
+    large = tmp_path / "large"
+    swap(large, {"key": "x" * (host.MOST_BYTES + 1)})
+    (volume / os.readlink(volume / "..data") / "aside").symlink_to(large)
+    assert host.find([_bound(volume)], tmp_path) == {os.fspath(volume)}
+
+
 @pytest.fixture
 def share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The volume m0 of the container c, as the share shows it; the copy is beside it."""

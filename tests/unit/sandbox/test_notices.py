@@ -139,3 +139,31 @@ def test_a_socket_without_a_listener(tmp_path: Path) -> None:
             notices.open_socket(Notices(Kind.READY, missing, "/s"), opened)
         assert len(notices.open_socket(Notices(Kind.ALL, missing, "/s"), opened)) == 1
         assert notices.open_socket(None, opened) == []
+
+
+def test_a_link_in_a_volume_leads_to_no_socket_of_the_host(tmp_path: Path) -> None:
+    """What a container has made there in an earlier life must not choose whom we tell."""
+    volume = tmp_path / "volume"
+    (volume / "real").mkdir(parents=True)
+    hosts = tmp_path / "hosts"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taker:
+        taker.bind(str(hosts))
+        (volume / "s").symlink_to(hosts)
+        (volume / "linked").symlink_to(tmp_path)
+        for inner in ("s", "linked/hosts", "../hosts"):
+            planted = Notices(Kind.ALL, str(volume), "/data/s", inner)
+            with ExitStack() as opened:
+                (found,) = notices.open_socket(planted, opened)
+                with (
+                    socket.socket(fileno=os.dup(found)) as sender,
+                    pytest.raises(OSError, match="not connected"),
+                ):
+                    sender.send(b"forged")
+        with ExitStack() as opened:
+            (volume / "real" / "s").hardlink_to(hosts)
+            (found,) = notices.open_socket(
+                Notices(Kind.ALL, str(volume), "/data/real/s", "real/s"), opened
+            )
+            with socket.socket(fileno=os.dup(found)) as sender:
+                sender.send(b"hi")
+        assert taker.recv(9) == b"hi"

@@ -1,0 +1,56 @@
+"""One follower a network, and none of one that is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from enclos.sandbox import mirror
+from enclos.sandbox.mirror import Mirrored
+
+PERIOD_S = 60
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Mirrored:
+    """One whose guest takes its time to be told."""
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(mirror, "_tell", slow)
+    return Mirrored(cast("Any", SimpleNamespace(name="n", descriptor=-1, path="")))
+
+
+async def _look(network: Mirrored) -> None:
+    nobody = cast("Any", None)
+    await mirror.look(network, nobody, nobody, period_s=PERIOD_S)
+
+
+async def _followers() -> int:
+    await asyncio.sleep(0.01)  # a cancelled one ends in the loop's next round
+    return len(asyncio.all_tasks()) - 1
+
+
+def test_two_looks_at_once_make_one_follower(network: Mirrored) -> None:
+    async def play() -> tuple[int, int]:
+        await asyncio.gather(_look(network), _look(network))
+        during = await _followers()
+        mirror.close(network)
+        return during, await _followers()
+
+    assert asyncio.run(play()) == (1, 0)
+
+
+def test_a_network_closed_while_it_is_looked_at_is_not_followed(network: Mirrored) -> None:
+    async def play() -> int:
+        looking = asyncio.create_task(_look(network))
+        await asyncio.sleep(0)
+        mirror.close(network)
+        await looking
+        return await _followers()
+
+    assert asyncio.run(play()) == 0
