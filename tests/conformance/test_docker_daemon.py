@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.support import waiting
+import pytest
+
+from tests.support import victims, waiting
 from tests.support.dockerd import IMAGE, Docker
+from tests.support.victims import VICTIMS
 
 RUN: Final = ("run", "-d", "--network", "none", "--runtime", "enclos")
 
@@ -59,6 +62,21 @@ def test_a_container_that_ends_without_the_daemon(docker: Docker) -> None:
     waiting.until(lambda: docker.inspect(name, "{{.State.Status}}") == "exited")
     assert docker.inspect(name, "{{.State.ExitCode}}") == "6"
     docker.ok("rm", name)
+
+
+@pytest.mark.parametrize(
+    "victim",
+    ["qemu", *(pytest.param(one, marks=pytest.mark.nightly) for one in VICTIMS if one != "qemu")],
+)
+def test_a_killed_part_ends_the_container(docker: Docker, victim: str) -> None:
+    """Which docker hears as 137, and can start again."""
+    name = docker.ok(*RUN, IMAGE, "sleep", "1000")
+    os.kill(victims.pid_of(docker.runtime_root, name, victim), signal.SIGKILL)
+    assert docker.ok("wait", name) == "137"
+    docker.ok("start", name)
+    assert docker.ok("exec", name, "echo", "here") == "here"
+    docker.ok("rm", "-f", name)
+    waiting.until(lambda: not _processes_naming(name), timeout_s=20)
 
 
 def test_nothing_is_left_of_a_container(docker: Docker) -> None:

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from enclos.linux import pid
-from enclos.state import ledger, records
 from enclos.state.store import StateRoot
+from tests.support import victims
 from tests.support.cli import Programs
+from tests.support.victims import VICTIMS
 
-VICTIMS = ("supervisor", "qemu", "virtiofsd", "stand-in")
 KILLED = 137
 
 
@@ -35,13 +35,7 @@ def sleeper(programs: Programs) -> Iterator[str]:
 
 def pid_of(programs: Programs, container_id: str, victim: str) -> int:
     """The host's pid of one of a container's processes."""
-    root = StateRoot(programs.state_root)
-    if victim == "stand-in":
-        return records.load_container(root, container_id).pid
-    if victim == "supervisor":
-        return records.load_sandbox(root, container_id).supervisor_pid
-    held = ledger.of_sandbox(root.sandbox(container_id)).entries()
-    return next(int(entry.fields["pid"]) for entry in held if entry.fields["name"] == victim)
+    return victims.pid_of(programs.state_root, container_id, victim)
 
 
 def wait_status(programs: Programs, container_id: str, status: str) -> dict[str, object]:

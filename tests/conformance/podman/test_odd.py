@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support import launchers
+from tests.support import launchers, victims
 from tests.support.badguests import BAD, BadGuest
 from tests.support.cli import Programs
 from tests.support.podman import IMAGE, Podman, wait_until
+from tests.support.victims import VICTIMS
 
 GIB = 1 << 30
 
@@ -65,6 +68,21 @@ def test_a_guest_that_does_not_come_up(podman: Podman, programs: Programs, bad: 
     assert bad.hint in answer.err
     assert "Traceback" not in answer.err
     assert not podman.ok("ps", "--all", "--quiet", f"--filter=ancestor={IMAGE}")
+    wait_until(lambda: _sandboxes(podman) == before)
+
+
+@pytest.mark.parametrize(
+    "victim",
+    ["supervisor", *(pytest.param(one, marks=pytest.mark.nightly) for one in VICTIMS[1:])],
+)
+def test_a_killed_part_ends_the_container(podman: Podman, victim: str) -> None:
+    """Which podman hears as 137, and can start again."""
+    before = _sandboxes(podman)
+    with podman.running() as made:
+        os.kill(victims.pid_of(podman.state_root, made, victim), signal.SIGKILL)
+        assert podman.ok("wait", made) == "137"
+        podman.ok("start", made)
+        assert podman.ok("exec", made, "echo", "here") == "here"
     wait_until(lambda: _sandboxes(podman) == before)
 
 
