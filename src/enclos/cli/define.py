@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from enclos.cli import belongings, fetching, lookup, names, textfile, wording
+from enclos.cli import belongings, fetching, lookup, names, networking, textfile, wording
 from enclos.cli.fetching import Ingredients
 from enclos.cli.home import Home
 from enclos.cli.parse import Parsed
@@ -23,6 +23,7 @@ from enclos.linux import files, signals
 from enclos.plan import container, runsecurity
 from enclos.plan.container import ContainerPlan
 from enclos.plan.runmounts import MountRequest, Source
+from enclos.plan.runnetwork import RunNetwork
 from enclos.plan.runoptions import RunOptions, Surroundings
 from enclos.state import definitions, records
 from enclos.state.definitions import Definition, Mount
@@ -39,6 +40,7 @@ def define(home: Home, asked: Parsed, *, detach: bool) -> Definition:
     options = options_of(asked)
     if asked.given("name"):
         check_name(asked.text("name"))
+    networking.check(home, asked)
     with fetching.collected_if_refused(home), hold(ImageStore(home.data_root)):
         ingredients = fetching.ingredients(home, asked)
         return _written(home, asked, options, ingredients=ingredients, detach=detach)
@@ -48,8 +50,10 @@ def _written(
     home: Home, asked: Parsed, options: RunOptions, *, ingredients: Ingredients, detach: bool
 ) -> Definition:
     container_id = new_id()
-    plan = _plan(home, container_id, options, ingredients)
+    network = networking.asked_for(home, asked, ingredients.config.exposed_ports)
+    plan = _plan(home, container_id, options, ingredients, network)
     definition = _definition(asked, container_id, plan=plan, ingredients=ingredients, detach=detach)
+    definition = replace(definition, network=networking.to_keep(network))
     with ExitStack() as undo:
         definition = _add(home, definition, named=asked.given("name"))
         undo.callback(definitions.remove, home.data_root, definition)
@@ -63,7 +67,11 @@ def _written(
 
 
 def _plan(
-    home: Home, container_id: str, options: RunOptions, ingredients: Ingredients
+    home: Home,
+    container_id: str,
+    options: RunOptions,
+    ingredients: Ingredients,
+    network: RunNetwork,
 ) -> ContainerPlan:
     directory = lookup.directory(home, container_id)
     found = Surroundings(
@@ -77,6 +85,7 @@ def _plan(
         group=ingredients.group,
         architecture=host_architecture(),
     )
+    found = networking.surroundings(home, network, found)
     plan = container.container_spec(ingredients.config, options, found)
     volumes.check_sources(plan.mounts)
     return plan

@@ -9,13 +9,13 @@ import os
 from dataclasses import asdict
 from typing import Any, Final
 
-from enclos.cli import belongings
+from enclos.cli import belongings, portlist
 from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.errors import EnclosError
 from enclos.oci.types import Process, Spec
 from enclos.sandbox import ask, reach
-from enclos.state.definitions import Definition
+from enclos.state.definitions import Definition, Network
 from enclos.storage import fetch, layers
 from enclos.storage.rootfs import LayeredRoot
 from enclos.storage.store import Image, ImageStore
@@ -48,6 +48,9 @@ def container(home: Home, found: Container) -> dict[str, Any]:
         "GraphDriver": _graph_driver(home, definition),
         "HostConfig": _host_config(definition, spec),
         "Mounts": _mounts(definition),
+        "NetworkSettings": portlist.settings(
+            definition.network if definition else Network(), running=found.running
+        ),
         "Config": _config(definition, spec, process),
         "Bundle": record.bundle if record else "",
         "Rootfs": record.rootfs if record else "",
@@ -127,7 +130,7 @@ def _host_config(definition: Definition | None, spec: Spec | None) -> dict[str, 
         "Memory": max(0, memory.limit or 0) if memory else 0,
         "MemorySwap": (memory.swap or 0) if memory else 0,
         "NanoCpus": max(0, int(quota * 10**9 / period)),
-        "NetworkMode": "none",
+        **portlist.host_config(definition.network if definition else Network()),
         "PidsLimit": (pids.limit or 0) if pids else 0,
         "ReadonlyRootfs": bool(spec and spec.root and spec.root.readonly),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from enclos.cli import belongings, complain, lookup, removal
+from enclos.cli import belongings, complain, lookup, networking, removal
 from enclos.cli.console import Console
 from enclos.cli.home import Home
 from enclos.errors import EnclosError, NotFound, WrongState
@@ -102,17 +102,19 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
     channels = c.Channels(stdin=definition.interactive, terminal=definition.tty)
     plain = console is not None and not definition.tty
     log = belongings.log_of(home, definition.id)
+    ready = networking.ready(home, definition)
     with ExitStack() as mounted:  # ours only until the sandbox has its own
         new = create.NewContainer(
             id=definition.id,
             bundle=lookup.directory(home, definition.id),
-            spec=belongings.spec_of(home, definition.id),
+            spec=ready.spec,
             channels=console.channels if console else channels,
             stdio=console.descriptors if console and plain else (),
             log=os.fspath(log) if how.record_output else "",
             owner="root",
             template=how.template and definition.template,
             tied=True,
+            uplink=ready.uplink,
             mount_root=lambda: _mount(home, definition, mounted),
         )
         return create.create(home.place(), new)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from enclos.cli import wording
+from enclos.cli import portlist, wording
 from enclos.cli.home import Home
 from enclos.cli.lookup import SHORT, Container
 from enclos.cli.output import Columns
@@ -21,6 +21,7 @@ COLUMNS: Final = Columns(
         "Command": "COMMAND",
         "RunningFor": "CREATED",
         "Status": "STATUS",
+        "Ports": "PORTS",
         "Names": "NAMES",
         "CreatedAt": "CREATED AT",
         "State": "STATE",
@@ -30,7 +31,7 @@ COLUMNS: Final = Columns(
         "Mounts": "MOUNTS",
         "SandboxID": "SANDBOX ID",
     },
-    shown=("ID", "Image", "Command", "RunningFor", "Status", "Names"),
+    shown=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
 )
 _COMMAND_WIDTH: Final = 20
 _FILTERS: Final = ("id", "name", "label", "status", "ancestor", "exited")
@@ -51,6 +52,7 @@ def row(home: Home, container: Container, *, truncate: bool) -> dict[str, object
         "Command": f'"{command}"' if command else "",
         "RunningFor": f"{wording.since(container.created, time.time_ns())} ago",
         "Status": status_text(container),
+        "Ports": portlist.summary(definition.network) if definition and container.running else "",
         "Names": container.name,
         "CreatedAt": wording.shown_stamp(container.created),
         "State": container.status,

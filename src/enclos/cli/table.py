@@ -34,7 +34,8 @@ VERBS: Final = (
                 Flag("detach", "leave it running and print its id", short="d")),
          about=_RUN_ABOUT,
          examples=("enclos run --rm enclos/demo uname -r", "enclos run --rm -it alpine sh",
-                   "enclos run -d --name web -v /srv/www:/www:ro -m 512M IMAGE httpd -f")),
+                   "enclos run -d --name web -v /srv/www:/www:ro -m 512M IMAGE httpd -f",
+                   "enclos run -d -p 8080:80 -p 5353:53/udp IMAGE")),
     Verb("create", "create", "make a container without starting it",
          "IMAGE [COMMAND] [ARG…]", 1, None, stops=True, subject=Subject.IMAGE, flags=f.CONTAINER,
          about="Everything of `run` but the run; its id is printed. See: enclos start"),
@@ -52,6 +53,8 @@ VERBS: Final = (
                 f.NO_TRUNC, f.QUIET_IDS),
          about="Filters: id, name, label, status, ancestor, exited. Containers that others made "
                "with enclos-oci in the same state root are listed too, without an image."),
+    Verb("port", "port", "list where published ports are reached", "CONTAINER [PORT[/PROTOCOL]]",
+         1, 2, subject=Subject.CONTAINER),
     Verb("logs", "logs", "show what a container has written", "CONTAINER", 1, 1,
          subject=Subject.CONTAINER,
          flags=(Flag("follow", "go on until the container has ended", short="f"),

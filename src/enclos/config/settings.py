@@ -124,6 +124,14 @@ class Settings:
             Kind.TEXT, "directories of a privileged container that lie on that disk, with colons"
         ),
     )
+    default_network: str = field(
+        default="none",
+        metadata=_about(
+            Kind.TEXT,
+            "network of containers of `enclos run` that ask for none and publish no port: none, "
+            "bridge or host",
+        ),
+    )
     template: bool = field(
         default=True,
         metadata=_about(Kind.FLAG, "restore sandboxes from a template instead of booting each"),

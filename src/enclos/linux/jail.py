@@ -34,7 +34,7 @@ class Jail:
     `root` must hold the empty directories /proc, /dev and the targets of `binds`, which are
     (host path, path in the jail) pairs that go on receiving the host's later mounts; the bound
     directory itself is read-only in the jail, what is mounted below it keeps its own rights.
-    `capabilities` are the only ones left; with a `uid` other than 0 there are none.
+    `capabilities` are the only ones left; a `uid` other than 0 keeps them as ambient ones.
     """
 
     root: str
@@ -195,9 +195,12 @@ def _drop(jail: Jail) -> None:
     os.setgroups([])
     os.setresgid(jail.gid, jail.gid, jail.gid)
     capabilities.bound(jail.capabilities)
+    libc.prctl(libc.PR_SET_KEEPCAPS, bool(jail.capabilities))
     os.setresuid(jail.uid, jail.uid, jail.uid)
-    if jail.uid == 0:
+    if jail.uid == 0 or jail.capabilities:
         capabilities.limit(jail.capabilities)
+    if jail.uid != 0:
+        capabilities.raise_ambient(jail.capabilities)
 
 
 def _arm(status: socket.socket) -> None:

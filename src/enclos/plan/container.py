@@ -19,6 +19,7 @@ from enclos.plan.etcfiles import EtcFile
 from enclos.plan.flagtext import assignments, bad, integer
 from enclos.plan.imageconfig import ImageConfig
 from enclos.plan.runmounts import MountRequest
+from enclos.plan.runnetwork import Mode
 from enclos.plan.runoptions import RunOptions, Surroundings
 from enclos.plan.runsecurity import Security
 from enclos.plan.users import ResolvedUser
@@ -45,7 +46,7 @@ class ContainerPlan:
 
 def container_spec(image: ImageConfig, options: RunOptions, found: Surroundings) -> ContainerPlan:
     """The plan for one container; raises `InvalidRequest` or `NotFound` naming what is wrong."""
-    hostname = options.hostname or found.container_id[:_ID_CHARACTERS]
+    hostname = options.hostname or found.hostname or found.container_id[:_ID_CHARACTERS]
     _check_hostname(options)
     requests = runmounts.requests(image, options, found)
     caps = capability_sets.choose(options.cap_add, options.cap_drop, privileged=options.privileged)
@@ -58,10 +59,10 @@ def container_spec(image: ImageConfig, options: RunOptions, found: Surroundings)
         domainname=options.domainname,
         mounts=_mounts(options, found, requests),
         annotations=assignments("annotation", options.annotations),
-        linux=_linux(options, security),
+        linux=_linux(options, found, security),
     )
     validate(spec)
-    files = etcfiles.etc_files(hostname, resolv_conf=found.resolv_conf)
+    files = () if found.etc_home else etcfiles.etc_files(hostname, found)
     return ContainerPlan(spec, files, requests, _labels(image, options))
 
 
@@ -99,11 +100,15 @@ def _capabilities(caps: tuple[str, ...], user: ResolvedUser) -> Capabilities:
     return Capabilities(bounding=caps, effective=held, permitted=held)
 
 
-def _linux(options: RunOptions, security: Security) -> Linux:
+def _linux(options: RunOptions, found: Surroundings, security: Security) -> Linux:
     return Linux(
         sysctl=assignments("sysctl", options.sysctls),
         resources=runresources.resources(options),
-        namespaces=tuple(_namespace(kind, options) for kind in _NAMESPACES),
+        namespaces=tuple(
+            _namespace(kind, options)
+            for kind in _NAMESPACES
+            if kind != "network" or found.network is not Mode.HOST
+        ),
         seccomp=security.seccomp,
         masked_paths=security.masked_paths,
         readonly_paths=security.readonly_paths,
@@ -120,7 +125,8 @@ def _mounts(
     """docker's own mounts, the runtime's files, then the user's, which may lie over the others."""
     targets = {request.target for request in requests}
     own = [mount for mount in _own_mounts(options) if not _is_within(mount, targets)]
-    own += etcfiles.etc_mounts(found.home, targets, readonly=options.read_only)
+    etc = found.etc_home or found.home
+    own += etcfiles.etc_mounts(etc, targets, readonly=options.read_only)
     return (*own, *(runmounts.to_mount(request, found) for request in requests))
 
 

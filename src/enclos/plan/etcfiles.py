@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.types import Mount
+from enclos.plan import uplink
+from enclos.plan.runnetwork import Mode
+from enclos.plan.runoptions import Surroundings
 
 _NAMES: Final = ("resolv.conf", "hostname", "hosts")
 _LOOPBACK: Final = (
@@ -27,10 +30,13 @@ class EtcFile:
     text: str
 
 
-def etc_files(hostname: str, *, resolv_conf: str) -> tuple[EtcFile, ...]:
+def etc_files(hostname: str, found: Surroundings) -> tuple[EtcFile, ...]:
     """All three files for a container of this name."""
-    name = f"127.0.1.1\t{hostname}\n" if hostname else ""
-    texts = (resolv_conf, f"{hostname}\n", _LOOPBACK + name)
+    own = uplink.ADDRESS if found.network is Mode.BRIDGE else "127.0.1.1"
+    named = not found.hosts_base and hostname
+    lines = (*found.hosts, *((f"{own}\t{hostname}",) if named else ()))
+    hosts = (found.hosts_base or _LOOPBACK) + "".join(f"{line}\n" for line in lines)
+    texts = (found.resolv_conf, f"{hostname}\n", hosts)
     return tuple(EtcFile(file, text) for file, text in zip(_NAMES, texts, strict=True))
 
 

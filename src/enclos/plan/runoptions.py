@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from enclos.plan.runnetwork import Mode
+
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
@@ -74,7 +76,10 @@ class Surroundings:
     `home` is its directory below the data root, `rootfs` where its root file system will be
     found, `volumes` the parent of named volumes. `passwd` and `group` are the texts of the
     image's files. `caller_env` serves variables given by name only, `directory` relative paths.
-    `architecture` is the guest's, in Go's words.
+    `architecture` is the guest's, in Go's words. `network` is the one the container will be in;
+    `hosts` are lines for its hosts file, which begins with `hosts_base` if not empty; `hostname`
+    is its name if none is asked for. With `etc_home` the files of /etc are those of another
+    container, which are there.
     """
 
     container_id: str
@@ -86,4 +91,9 @@ class Surroundings:
     passwd: str = ""
     group: str = ""
     resolv_conf: str = ""
+    network: Mode = Mode.NONE
+    hosts: tuple[str, ...] = ()
+    hosts_base: str = ""
+    hostname: str = ""
+    etc_home: str = ""
     architecture: str = "amd64"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal as signals
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from enclos.sandbox import (
     outputlog,
     projections,
     shares,
+    uplinks,
 )
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
@@ -48,8 +50,20 @@ async def create(sandbox: Sandbox, request: c.Create, descriptors: list[int]) ->
 async def _create(
     sandbox: Sandbox, request: c.Create, record: ContainerRecord, descriptors: list[int]
 ) -> c.Pid:
-    await _wait_ready(sandbox)
-    await growth.grow(sandbox, request.machine_bytes)
+    with ExitStack() as way:
+        uplinked = await uplinks.begin(sandbox, request.uplink, way) if request.uplink else None
+        await _wait_ready(sandbox)
+        await growth.grow(sandbox, request.machine_bytes)
+        return await _create_in(sandbox, request, record, descriptors, (uplinked, way))
+
+
+async def _create_in(
+    sandbox: Sandbox,
+    request: c.Create,
+    record: ContainerRecord,
+    descriptors: list[int],
+    uplink: tuple[uplinks.Uplinked | None, ExitStack],
+) -> c.Pid:
     _check_descriptors(request, descriptors)
     trees = descriptors[: 1 + request.sources]
     passed = descriptors[len(trees) : len(trees) + disks.count(request)]
@@ -77,7 +91,7 @@ async def _create(
             plugged,
             all_devices=request.all_devices,
             local=request.local,
-            network=await _network(sandbox, request, network),
+            network=await _network(sandbox, request, network, *uplink),
             own_network=request.own_network,
             notices=bool(request.notices),
             projected=request.projected,
@@ -97,9 +111,15 @@ async def _create(
     return c.Pid(made.pid)
 
 
-async def _network(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
+async def _network(
+    sandbox: Sandbox,
+    request: c.Create,
+    descriptor: int,
+    uplinked: uplinks.Uplinked | None,
+    way: ExitStack,
+) -> str:
     """The guest's name of the network that the container is in."""
-    name = await networks.join(sandbox, request, descriptor)
+    name = await networks.join(sandbox, request, descriptor, uplinked, way)
     sandbox.phases.mark("network joined")
     return name
 

@@ -67,6 +67,7 @@ class NewContainer:
     the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
     written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
     At the socket `notify`, if any, somebody waits for the container to be ready (sd_notify(3)).
+    `uplink` is what there is to be in a network of its own.
     """
 
     id: str
@@ -83,6 +84,7 @@ class NewContainer:
     notify: str = ""
     mount_root: Callable[[], Path] | None = None
     manager: Manager = Manager.CGROUPFS
+    uplink: c.Uplink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ def _create_in(
             own_network=guest.own_network,
             notices=guest.notices.kind if guest.notices else "",
             projected=guest.projected,
+            uplink=new.uplink,
         )
         given = [*shown, *passed, network.descriptor, *told, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)

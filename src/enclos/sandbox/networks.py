@@ -22,11 +22,13 @@ from enclos.network.namespace import Namespace
 from enclos.network.taps import Tap
 from enclos.plan import network as planning
 from enclos.plan.network import NOTHING, Delta, Wanted
-from enclos.sandbox import doors, mirror, sharing
+from enclos.sandbox import doors, mirror, sharing, uplinks
 from enclos.sandbox.doors import Doors
 from enclos.sandbox.live import Sandbox
 from enclos.sandbox.mirror import Mirrored
+from enclos.sandbox.uplinks import Uplinked
 from enclos.state import ledger
+from enclos.tools import passt
 from enclos.wire import control as c
 from enclos.wire import messages as m
 from enclos.wire.rtnetlink import ETHERNET, Entry, Link
@@ -54,6 +56,7 @@ class Attached:
     """One network: what the guest has of it `now`, and by which ports.
 
     `shared`: others live in it, so its packets are left alone and the guest's become sockets.
+    `uplinked`: it is new and has a way out of its own; on the host nothing is in it.
     """
 
     namespace: Namespace
@@ -61,6 +64,7 @@ class Attached:
     shared: bool
     doors: Doors
     mirrored: Mirrored
+    uplinked: Uplinked | None = None
     now: Wanted = NOTHING
     ports: dict[int, Port] = field(default_factory=dict[int, Port])
     users: set[str] = field(default_factory=set[str])
@@ -68,8 +72,12 @@ class Attached:
     stirred: bool = False
 
 
-async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
+async def join(
+    sandbox: Sandbox, request: c.Create, descriptor: int, uplinked: Uplinked | None, way: ExitStack
+) -> str:
     """Have the network behind `descriptor`, which is taken over; its name in the guest.
+
+    `way` gives back what `uplinked` holds; it is taken over with it.
 
     One that crun is to make gets what belongs in it later. Raises `InvalidRequest` for what is no
     network namespace or has too many interfaces, `HostUnfit` where the host lacks what it takes.
@@ -85,7 +93,9 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
             shared,
             Doors(namespace, everywhere=shared),
             Mirrored(namespace),
+            uplinked,
         )
+        stack.push(way.pop_all())
         sandbox.networks[namespace.name] = attached
         _watch(sandbox, attached)
     else:
@@ -99,9 +109,12 @@ async def join(sandbox: Sandbox, request: c.Create, descriptor: int) -> str:
 async def open_doors(sandbox: Sandbox, container_id: str) -> None:
     """From now on listeners of the container are reached from outside of the guest.
 
-    A network of its own with nothing but a loopback has no outside.
+    A network of its own with nothing but a loopback has no outside, and one with a way out by
+    itself has published ports for that.
     """
     for attached in list(sandbox.networks.values()):
+        if attached.uplinked is not None:
+            continue
         if container_id in attached.users and (attached.ports or attached.shared):
             watch = m.Watch(attached.namespace.name, doors.PERIOD_MS)
             await sandbox.agent().call("watch", watch, m.Nothing, timeout_s=_TIMEOUT_S)
@@ -150,6 +163,8 @@ async def look_again(sandbox: Sandbox, container_id: str) -> None:
 
 async def _mirror(sandbox: Sandbox, attached: Attached) -> None:
     """Where nothing leads to but the container's own loopback nobody joins later."""
+    if attached.uplinked is not None:
+        return
     period_s = _SHARED_S if attached.shared else _JOINED_S if attached.ports else 0
     await mirror.look(attached.mirrored, attached.doors, sandbox.agent(), period_s=period_s)
 
@@ -158,8 +173,7 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
     """Give the guest what has changed since the last look."""
     async with attached.busy:
         for again in range(_LOOKS):
-            look = planning.shared if attached.shared else planning.wanted
-            after = look(namespaces.look(attached.namespace))
+            after = _look(attached)
             delta = planning.delta(attached.now, after)
             if delta.empty:
                 return
@@ -175,6 +189,13 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
                 await asyncio.sleep(_SETTLE_S)
                 continue
             attached.now = after
+
+
+def _look(attached: Attached) -> Wanted:
+    if attached.uplinked is not None:
+        return attached.uplinked.wanted
+    look = planning.shared if attached.shared else planning.wanted
+    return look(namespaces.look(attached.namespace))
 
 
 def close(attached: Attached) -> None:
@@ -223,12 +244,19 @@ async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted
 
 async def _plug(sandbox: Sandbox, attached: Attached, link: Link, after: Wanted) -> None:
     slot = _free_slot(sandbox)
+    ended = partial(_lost, sandbox, attached, link.index)
     with ExitStack() as stack:
-        if attached.shared:
-            tap = None
-            ended = partial(_lost, sandbox, attached, link.index)
-            await sharing.plug(sandbox, attached.namespace, link, slot=slot, stack=stack,
-                               addresses=planning.addresses_of(after), ended=ended)  # fmt: skip
+        tap = None
+        if attached.uplinked is not None:
+            helper = await uplinks.take(sandbox, attached.uplinked)
+            stack.enter_context(helper.stack)
+            await sharing.plug(sandbox, helper, link, slot=slot, ended=ended)
+        elif attached.shared:
+            addresses = planning.addresses_of(after)
+            network = attached.namespace.descriptor
+            helper = sharing.begin(sandbox, network, passt.shared(addresses))
+            stack.enter_context(helper.stack)
+            await sharing.plug(sandbox, helper, link, slot=slot, ended=ended)
         else:
             held = ledger.of_sandbox(sandbox.plan.directory)
             queues = sandbox.plan.board.vcpus

@@ -1,72 +1,91 @@
-"""An interface of a namespace that others live in: what the guest sends becomes sockets there.
+"""An interface by passt: what the guest sends becomes sockets of a namespace of the host.
 
-passt does it, and nothing of the namespace is configured. One that ends by itself is told of, so
-that the interface can be plugged in anew.
+That is one that others live in, whose addresses the guest has, or the supervisor's own, for a
+guest in a private network (`uplinks`). Nothing is configured there. A passt that ends by itself
+is told of, so that the interface can be plugged in anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from enclos import log
 from enclos.linux import jail
-from enclos.network.namespace import Namespace
 from enclos.sandbox import release
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
 from enclos.tools import passt
+from enclos.tools.passt import Passt
 from enclos.wire.rtnetlink import ETHERNET, Link
 
 PASST_UID: Final = 64056
 """Unprivileged owner of passt: not QEMU's, so that neither can reach into the other."""
 _MADE_UP_MAC: Final = "02:65:6e:63:6c:01"
+_BRIEF_S: Final = 2.0
+"""One that lived no longer has something in its way: wait so long before the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A passt under way; `stack` gives it back."""
+
+    process: Passt
+    since: float
+    stack: ExitStack
+
+
+def begin(
+    sandbox: Sandbox, network: int, options: tuple[str, ...], *, low_ports: bool = False
+) -> Helper:
+    """Start a passt in the namespace behind `network`; raises `MachineFailed`."""
+    directory = sandbox.plan.directory
+    with ExitStack() as stack:
+        output = os.open(directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        stack.callback(os.close, output)
+        serving = passt.serving(
+            sandbox.plan.tool_root, network, options,
+            uid=PASST_UID, output=output, low_ports=low_ports,
+        )  # fmt: skip
+        with ExitStack() as inner:
+            process = inner.enter_context(serving)
+            jail.confirm(process.spawned)
+            held = ledger.of_sandbox(directory)
+            stack.enter_context(release.holding_process(held, "passt", process.pid))
+            stack.enter_context(inner.pop_all())
+        return Helper(process, time.monotonic(), stack.pop_all())
 
 
 async def plug(
-    sandbox: Sandbox,
-    namespace: Namespace,
-    link: Link,
-    *,
-    slot: int,
-    stack: ExitStack,
-    addresses: tuple[str, ...],
-    ended: Callable[[], None],
+    sandbox: Sandbox, helper: Helper, link: Link, *, slot: int, ended: Callable[[], None]
 ) -> None:
-    """Plug `link` in at port `slot`; `stack` gives back what it takes, `ended` is called after.
+    """Plug `link` in at port `slot` with `helper` behind it; `ended` is called when that is gone.
 
-    Raises `MachineFailed` if passt or QEMU refuse.
+    Raises `MachineFailed` if QEMU refuses.
     """
-    directory = sandbox.plan.directory
-    output = os.open(directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    stack.callback(os.close, output)
-    sharing = passt.sharing(
-        sandbox.plan.tool_root, namespace.descriptor, addresses, uid=PASST_UID, output=output
-    )
-    with ExitStack() as inner:
-        helper = inner.enter_context(sharing)
-        jail.confirm(helper.spawned)
-        held = ledger.of_sandbox(directory)
-        stack.enter_context(release.holding_process(held, "passt", helper.pid))
-        stack.enter_context(inner.pop_all())
-    _watch(sandbox, helper.pid, stack, ended)
+    _watch(sandbox, helper, ended)
     mac = link.mac if link.type == ETHERNET else _MADE_UP_MAC
-    await sandbox.the_machine().plug_stream_nic(slot, mac, helper.connection.fileno())
+    connection = helper.process.connection.fileno()
+    await sandbox.the_machine().plug_stream_nic(slot, mac, connection)
 
 
-def _watch(sandbox: Sandbox, pid: int, stack: ExitStack, ended: Callable[[], None]) -> None:
+def _watch(sandbox: Sandbox, helper: Helper, ended: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
+    pid = helper.process.pid
     descriptor = os.pidfd_open(pid)
-    stack.callback(os.close, descriptor)
-    stack.callback(loop.remove_reader, descriptor)
+    helper.stack.callback(os.close, descriptor)
+    helper.stack.callback(loop.remove_reader, descriptor)
 
     def told() -> None:
         loop.remove_reader(descriptor)
         if not sandbox.ending:
             log.error("passt ended, the network is plugged in anew", pid=pid)
-            ended()
+            lived_s = time.monotonic() - helper.since
+            loop.call_later(0 if lived_s > _BRIEF_S else _BRIEF_S, ended)
 
     loop.add_reader(descriptor, told)

@@ -17,6 +17,7 @@ from enclos.ids import check_id, check_name
 from enclos.linux import files
 from enclos.state import store
 from enclos.wire import codec
+from enclos.wire.control import PublishedPort
 
 FORMAT: Final = 1
 _DEFINITION: Final = "definition.json"
@@ -33,6 +34,23 @@ class Mount:
     source: str
     target: str
     options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The network that was asked for, `other` being the id of the container whose it is.
+
+    `hosts` are as docker writes them, NAME:ADDRESS.
+    """
+
+    mode: str = "none"
+    other: str = ""
+    ports: tuple[PublishedPort, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,7 @@ class Definition:
     shm_size_bytes: int = 0
     spec_path: str = ""
     template: bool = True
+    network: Network = Network()
     format: int = FORMAT
 
 

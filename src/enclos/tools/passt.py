@@ -1,9 +1,7 @@
 """passt: a guest's packets become sockets of a network namespace, which nobody has to configure.
 
-One per sandbox that shares a namespace with others, in a jail like QEMU's: an unprivileged uid,
-no capabilities. What makes it more than that is the namespace it works in. It accepts no
-connections: which ones the guest gets is decided elsewhere (decision 25). Needs passt of 2024 or
-newer.
+In a jail like QEMU's: an unprivileged uid, no capabilities but perhaps that for ports below 1024.
+What makes it more than that is the namespace it works in. Needs passt of 2024 or newer.
 """
 
 from __future__ import annotations
@@ -36,38 +34,55 @@ class Passt:
         return self.spawned.pid
 
 
-def arguments(connection: int, addresses: tuple[str, ...]) -> list[str]:
-    """The argument list, program first; `addresses` are the guest's, one of each family."""
+def arguments(connection: int, options: tuple[str, ...]) -> list[str]:
+    """The argument list, program first."""
     return [
         PROGRAM,
         "--foreground",
         "--quiet",
         f"--fd={connection}",
         f"--mac-addr={MAC}",
-        "--tcp-ports=none",
-        "--udp-ports=none",
         "--no-map-gw",
         "--no-dhcp",
         "--no-dhcpv6",
         "--no-ra",
-        *(f"--address={address}" for address in addresses),
+        *options,
     ]
 
 
+def shared(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Options for a guest that has its host's `addresses`, one of each family.
+
+    It gets no connections by passt: which ones it gets is decided elsewhere (decision 25).
+    """
+    return (
+        "--tcp-ports=none",
+        "--udp-ports=none",
+        *(f"--address={address}" for address in addresses),
+    )
+
+
 @contextmanager
-def sharing(
-    tool_root: Path, network: int, addresses: tuple[str, ...], *, uid: int, output: int
+def serving(
+    tool_root: Path,
+    network: int,
+    options: tuple[str, ...],
+    *,
+    uid: int,
+    output: int,
+    low_ports: bool = False,
 ) -> Iterator[Passt]:
     """A passt in the network namespace behind `network`; killed and reaped when the context ends.
 
-    The caller confirms the jail.
+    With `low_ports` it may listen at ports below 1024. The caller confirms the jail.
     """
+    rights = frozenset({"CAP_NET_BIND_SERVICE"}) if low_ports else frozenset[str]()
+    cell = jail.Jail(os.fspath(tool_root), uid=uid, gid=uid, network=network, capabilities=rights)
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            cell = jail.Jail(os.fspath(tool_root), uid=uid, gid=uid, network=network)
             number = theirs.fileno()
-            spawned = jail.spawn(cell, arguments(number, addresses), keep=[number], output=output)
+            spawned = jail.spawn(cell, arguments(number, options), keep=[number], output=output)
         try:
             yield Passt(spawned, ours)
         finally:

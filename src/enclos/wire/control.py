@@ -34,6 +34,32 @@ class PassedDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """`count` ports of a container from `port` on, to be reached at the host's from `host_port` on.
+
+    `protocol` is tcp or udp; an empty `host_address` stands for all of the host's.
+    """
+
+    protocol: str
+    host_address: str
+    host_port: int
+    port: int
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A private network with a way out, and `ports` as the ways in. `mac` is the guest's own.
+
+    `name_server` is asked for names in the place of the network's own server, if not empty.
+    """
+
+    mac: str = ""
+    ports: tuple[PublishedPort, ...] = ()
+    name_server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
     block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
@@ -48,7 +74,8 @@ class Create:
     where the container's network namespace is found again; with `shared_network` it is the host's
     or others live in it, with `own_network` crun makes the guest's. `notices` says which of the
     container's notices are passed on (`plan/notices`), empty for none. `projected` are the names
-    of shared sources that are swapped as a whole.
+    of shared sources that are swapped as a whole. `uplink`, if any, is what there is to be in a
+    new network.
     """
 
     id: str
@@ -70,6 +97,7 @@ class Create:
     own_network: bool = False
     notices: str = ""
     projected: tuple[str, ...] = ()
+    uplink: Uplink | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,13 @@ def test_as_root_it_has_exactly_the_rights_it_is_given(cell: Jail) -> None:
     assert {int(line.split()[1], 16) for line in said.splitlines()} == {1 << 0 | 1 << 7}
 
 
+def test_anybody_else_keeps_what_it_is_given(cell: Jail) -> None:
+    rights = frozenset({"CAP_NET_BIND_SERVICE"})
+    prisoner = Jail(cell.root, uid=64055, gid=64055, capabilities=rights)
+    said = output_of(prisoner, "busybox grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status")
+    assert {int(line.split()[1], 16) for line in said.splitlines()} == {1 << 10}
+
+
 def test_it_cannot_write_its_root(cell: Jail) -> None:
     prisoner = Jail(cell.root, uid=0, gid=0, capabilities=frozenset({"CAP_DAC_OVERRIDE"}))
     assert "Read-only file system" in output_of(prisoner, "busybox touch /new 2>&1")

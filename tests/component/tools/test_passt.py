@@ -31,8 +31,8 @@ def test_it_answers_for_the_gateway(tool_root: Path, tmp_path: Path) -> None:
     with bridges.new() as bridge:
         member = bridge.member()
         address = member.ip["eth0"]
-        with passt.sharing(
-            tool_root, member.netns.descriptor, (address,), uid=UID, output=log
+        with passt.serving(
+            tool_root, member.netns.descriptor, passt.shared((address,)), uid=UID, output=log
         ) as helper:
             jail.confirm(helper.spawned)
             helper.connection.settimeout(20)

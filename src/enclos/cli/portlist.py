@@ -1,0 +1,77 @@
+"""Published ports as `ps`, `port` and `inspect` show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from enclos.plan import uplink
+from enclos.plan.runnetwork import Mode
+from enclos.state.definitions import Network
+from enclos.wire.control import PublishedPort
+
+_EVERYWHERE: Final = "0.0.0.0"
+
+
+def each(network: Network) -> Iterator[tuple[PublishedPort, str, int]]:
+    """Every single port, the host's address and port it is reached at."""
+    for port in network.ports:
+        for at in range(port.count):
+            single = PublishedPort(
+                port.protocol, port.host_address, port.host_port + at, port.port + at
+            )
+            yield single, port.host_address or _EVERYWHERE, port.host_port + at
+
+
+def summary(network: Network) -> str:
+    """`0.0.0.0:8080->80/tcp`, ranges as ranges, as docker's listing has it."""
+    return ", ".join(_shown(port) for port in network.ports)
+
+
+def _shown(port: PublishedPort) -> str:
+    host = place(port.host_address or _EVERYWHERE, _range(port.host_port, port.count))
+    return f"{host}->{_range(port.port, port.count)}/{port.protocol}"
+
+
+def _range(first: int, count: int) -> str:
+    return f"{first}-{first + count - 1}" if count > 1 else f"{first}"
+
+
+def place(address: str, port: object) -> str:
+    """An address and a port, one of IPv6 in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def bindings(network: Network) -> dict[str, list[dict[str, str]]]:
+    """docker's `PortBindings`."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for port, address, number in each(network):
+        place = {"HostIp": address, "HostPort": str(number)}
+        found.setdefault(f"{port.port}/{port.protocol}", []).append(place)
+    return found
+
+
+def host_config(network: Network) -> dict[str, Any]:
+    """What was asked for, with docker's names."""
+    joined = network.mode == Mode.CONTAINER
+    return {
+        "NetworkMode": f"container:{network.other}" if joined else network.mode,
+        "PortBindings": bindings(network),
+        "Dns": list(network.dns),
+        "DnsOptions": list(network.dns_options),
+        "DnsSearch": list(network.dns_search),
+        "ExtraHosts": list(network.hosts),
+    }
+
+
+def settings(network: Network, *, running: bool) -> dict[str, Any]:
+    """docker's `NetworkSettings`: addresses while it runs."""
+    private = network.mode == Mode.BRIDGE and running
+    address: dict[str, Any] = {
+        "Gateway": uplink.GATEWAY if private else "",
+        "IPAddress": uplink.ADDRESS if private else "",
+        "IPPrefixLen": uplink.PREFIX if private else 0,
+        "MacAddress": (network.mac or uplink.MAC) if private else "",
+    }
+    named = {} if network.mode == Mode.CONTAINER else {network.mode: address}
+    return {**address, "Ports": bindings(network) if running else {}, "Networks": named}

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from enclos.errors import InvalidRequest
+from enclos.plan import runnetwork
+from enclos.plan.runnetwork import Mode, NetworkOptions, RunNetwork
+from enclos.wire.control import PublishedPort
+
+
+def asked(default: str = "none", exposed: tuple[str, ...] = (), **flags: Any) -> RunNetwork:
+    return runnetwork.network(NetworkOptions(**flags), default=default, exposed=exposed)
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        ("80", PublishedPort("tcp", "", 0, 80)),
+        ("8080:80", PublishedPort("tcp", "", 8080, 80)),
+        ("8080:80/udp", PublishedPort("udp", "", 8080, 80)),
+        ("127.0.0.1:8080:80", PublishedPort("tcp", "127.0.0.1", 8080, 80)),
+        ("127.0.0.1::80", PublishedPort("tcp", "127.0.0.1", 0, 80)),
+        ("[::1]:8080:80", PublishedPort("tcp", "::1", 8080, 80)),
+        ("8000-8009:80-89", PublishedPort("tcp", "", 8000, 80, 10)),
+    ],
+)
+def test_published(text: str, port: PublishedPort) -> None:
+    found = asked(publish=(text,))
+    assert found.ports == (port,)
+    assert found.mode is Mode.BRIDGE
+
+
+def test_a_range_without_ports_of_the_host() -> None:
+    found = asked(publish=("80-82",))
+    assert [(port.host_port, port.port) for port in found.ports] == [(0, 80), (0, 81), (0, 82)]
+    numbers = iter((1000, 1001, 1002))
+    chosen = runnetwork.chosen(found, numbers)
+    assert [port.host_port for port in chosen.ports] == [1000, 1001, 1002]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no port"),
+        ("x:80", "is no port"),
+        ("0:80", "1 to 65535"),
+        ("80:65536", "1 to 65535"),
+        ("90-80", "1 to 65535"),
+        ("80-81:80", "not of one length"),
+        ("80/sctp", "not tcp or udp"),
+        ("80/", "not tcp or udp"),
+        ("host:80:80", "is no IP address"),
+        ("1:2:3:4", "too many colons"),
+        ("[::1:80:80", "in brackets"),
+        ("٨:80", "is no port"),
+        ("1-60000", "more than 1024"),
+    ],
+)
+def test_no_port(text: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        asked(publish=(text,))
+
+
+def test_one_port_of_the_host_leads_to_one_port() -> None:
+    assert asked(publish=("127.0.0.1:80:80", "127.0.0.2:80:80", "80:90/udp")).ports
+    with pytest.raises(InvalidRequest, match="port 80/tcp of the host is published for two"):
+        asked(publish=("127.0.0.1:80:80", "127.0.0.2:80:81"))
+
+
+def test_all_that_is_exposed_once() -> None:
+    found = asked(publish_all=True, publish=("8080:80",), exposed=("80/tcp", "53/udp"))
+    assert found.ports == (PublishedPort("tcp", "", 8080, 80), PublishedPort("udp", "", 0, 53))
+
+
+@pytest.mark.parametrize(
+    ("network", "mode", "other"),
+    [
+        ("none", Mode.NONE, ""),
+        ("bridge", Mode.BRIDGE, ""),
+        ("host", Mode.HOST, ""),
+        ("container:web", Mode.CONTAINER, "web"),
+    ],
+)
+def test_modes(network: str, mode: Mode, other: str) -> None:
+    found = asked(network=network)
+    assert (found.mode, found.other) == (mode, other)
+
+
+def test_the_default_is_a_setting() -> None:
+    assert asked().mode is Mode.NONE
+    assert asked(default="bridge").mode is Mode.BRIDGE
+    assert asked(default="bridge", network="none").mode is Mode.NONE
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"network": "own"}, "network 'own' not found"),
+        ({"network": "container:"}, "not found"),
+        ({"network": "container"}, "not found"),
+        ({"network": "none", "publish": ("80",)}, "ports are published and the network is none"),
+        ({"network": "host", "publish_all": True}, "ports are published and the network is host"),
+        ({"network": "container:x", "dns": ("1.1.1.1",)}, "--dns and the network of another"),
+        ({"network": "container:x", "hostname": "x"}, "--hostname and the network of another"),
+        ({"network": "host", "mac_address": "02:00:00:00:00:01"}, "--mac-address and the network"),
+        ({"network": "bridge", "mac_address": "01:00:00:00:00:01"}, "no hardware address"),
+        ({"network": "bridge", "mac_address": "x"}, "no hardware address"),
+        ({"dns": ("one.one",)}, "no IP address"),
+        ({"add_host": ("x",)}, "not NAME:ADDRESS"),
+        ({"add_host": ("a b:1.1.1.1",)}, "not NAME:ADDRESS"),
+        ({"add_host": ("x:y",)}, "no IP address"),
+    ],
+)
+def test_refused(flags: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        asked(**flags)
+
+
+def test_hosts() -> None:
+    found = asked(add_host=("a:192.0.2.1", "b:::1", "c=[::1]", "d:host-gateway"))
+    assert found.hosts == (
+        ("192.0.2.1", "a"), ("::1", "b"), ("::1", "c"), ("host-gateway", "d")
+    )  # fmt: skip
+
+
+HOST = "# made\ndomain a.example\nnameserver 127.0.0.1\nnameserver 192.0.2.1\noptions ndots:2\n"
+
+
+def test_names_are_asked_as_the_host_does() -> None:
+    text, asks = runnetwork.resolv_conf(RunNetwork(Mode.BRIDGE), HOST)
+    assert text.splitlines() == [
+        "nameserver 10.0.2.3", "nameserver 192.0.2.1", "search a.example", "options ndots:2"
+    ]  # fmt: skip
+    assert asks == "127.0.0.1"
+    text, asks = runnetwork.resolv_conf(RunNetwork(Mode.HOST), HOST)
+    assert (text.splitlines()[0], asks) == ("nameserver 127.0.0.1", "")
+    assert runnetwork.resolv_conf(RunNetwork(), HOST) == ("", "")
+
+
+def test_names_are_asked_as_the_flags_say() -> None:
+    flags = RunNetwork(Mode.BRIDGE, dns=("192.0.2.9",), dns_search=(".",), dns_options=("ndots:1",))
+    text, asks = runnetwork.resolv_conf(flags, HOST)
+    assert (text, asks) == ("nameserver 192.0.2.9\noptions ndots:1\n", "")
