@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import bridges, bundles
+from enclos.plan.network import MOST_INTERFACES
+from tests.support import bridges, bundles, netns, waiting
 from tests.support.bridges import Bridge, Member
 from tests.support.cli import Answer, Programs
 
@@ -74,8 +75,14 @@ def container(
     programs.oci("delete", "--force", made.id)
 
 
-def _create(made: Container, *, args: tuple[str, ...] = ("sleep", "10000")) -> None:
+def _create(made: Container) -> None:
     """`enclos-oci create` in the member's namespace."""
+    done, said = _creating(made)
+    assert done == 0, said
+
+
+def _creating(made: Container) -> tuple[int, str]:
+    """The same, which may fail: its status and what it said."""
 
     def change(spec: dict[str, Any]) -> None:
         for namespace in spec["linux"]["namespaces"]:
@@ -86,14 +93,14 @@ def _create(made: Container, *, args: tuple[str, ...] = ("sleep", "10000")) -> N
             for kind in ("bounding", "effective", "permitted")
         }
 
-    bundle = bundles.make(made.directory / "bundle", *args, change=change)
+    bundle = bundles.make(made.directory / "bundle", "sleep", "10000", change=change)
     with (made.directory / "out").open("wb") as out:
         done = subprocess.run(
             made.programs.oci_command("create", "--bundle", bundle, made.id),
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=made.programs.environment,
             timeout=300,
         )  # fmt: skip
-    assert done.returncode == 0, (made.directory / "out").read_text()
+    return done.returncode, (made.directory / "out").read_text()
 
 
 @pytest.mark.parametrize(
@@ -203,3 +210,86 @@ def _wait_for_interfaces(container: Container, number: int) -> None:
     count = "n=$(ip link | grep -c 'link/ether')"
     loop = f"for i in $(seq 300); do {count}; [ $n = {number} ] && break; sleep 0.2; done; echo $n"
     assert container.ok(loop) == f"{number}\n"
+
+
+def test_as_many_interfaces_as_there_is_room_for(container: Container, peer: Member) -> None:
+    """One too many is told of in the log, and the others work on."""
+    names = [f"more{number}" for number in range(MOST_INTERFACES)]
+    for name in names[1:]:
+        container.member.connect(name)
+    _wait_for_interfaces(container, MOST_INTERFACES)
+    container.member.connect(names[0])
+    log = container.programs.state_root / "sandboxes" / container.id / "supervisor.log"
+    words = f"has {MOST_INTERFACES + 1} interfaces"
+    waiting.until(lambda: words in log.read_text(), timeout_s=60)
+    address = container.member.ip[names[-1]]
+    container.ok(
+        f"for i in $(seq 200); do ip address | grep -q {address}/ && break; sleep 0.2; done"
+    )
+    ping = (str(bundles.busybox()), "ping", "-c", "1", "-W", "20", container.member.ip["eth0"])
+    assert "1 packets received" in peer.netns.run(*ping)
+    assert f"inet {address}/24" in container.ok(f"ip address show {names[-1]}")
+    for name in names:
+        container.member.disconnect(name)
+    _wait_for_interfaces(container, 1)
+
+
+@pytest.fixture(scope="module")
+def crowded(bridge: Bridge) -> Member:
+    """A namespace with one interface more than a machine has room for."""
+    member = bridge.member()
+    for number in range(MOST_INTERFACES):
+        member.connect(f"more{number}", addresses=False)
+    return member
+
+
+def test_one_interface_too_many_from_the_start(
+    programs: Programs, crowded: Member, tmp_path: Path
+) -> None:
+    made = Container(programs, f"nine-{os.getpid()}", crowded, tmp_path)
+    done, said = _creating(made)
+    assert done != 0
+    assert f"has {MOST_INTERFACES + 1} interfaces, a machine has room for {MOST_INTERFACES}" in said
+    assert made.id not in programs.oci("list").out
+
+
+def test_a_link_that_goes_down_and_up_a_hundred_times(container: Container, peer: Member) -> None:
+    flap = "for i in $(seq 100); do ip link set eth0 down; ip link set eth0 up; done"
+    member = container.member
+    member.netns.run("sh", "-c", flap)
+    member.netns.script(f"""
+        ip -6 address add {member.ip6["eth0"]}/64 dev eth0 nodad
+        ip route add default via {bridges.NETWORK}.1
+    """)
+    container.ok("for i in $(seq 100); do ip route | grep -q default && break; sleep 0.1; done")
+    ping = (str(bundles.busybox()), "ping", "-c", "2", "-W", "10", member.ip["eth0"])
+    for _ in range(20):
+        if "2 packets received" in peer.netns.run(*ping, check=False):
+            break
+    assert "2 packets received" in peer.netns.run(*ping)
+    assert "2 packets transmitted, 2 packets received" in container.ok(
+        f"ping -c 2 -W 10 {peer.ip['eth0']}"
+    )
+
+
+def test_the_namespace_loses_its_name(
+    programs: Programs, bridge: Bridge, peer: Member, tmp_path: Path
+) -> None:
+    """Whoever is in it has it, and when all have gone nothing is left of it."""
+    with netns.new() as place:
+        member = Member(bridge, place)
+        member.connect("eth0")
+        port = (
+            bridge.host.run("ip", "-o", "link").rstrip().splitlines()[-1].split()[1].split("@")[0]
+        )
+        made = Container(programs, f"nameless-{os.getpid()}", member, tmp_path)
+        _create(made)
+        assert programs.oci("start", made.id).code == 0
+    try:
+        assert "1 packets received" in made.ok(f"ping -c 1 -W 10 {peer.ip['eth0']}")
+        ping = (str(bundles.busybox()), "ping", "-c", "1", "-W", "10", member.ip["eth0"])
+        assert "1 packets received" in peer.netns.run(*ping)
+    finally:
+        assert programs.oci("delete", "--force", made.id).code == 0
+    gone = lambda: port not in bridge.host.run("ip", "-o", "link")  # noqa: E731
+    waiting.until(gone, timeout_s=20)

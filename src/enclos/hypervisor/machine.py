@@ -27,11 +27,16 @@ class Machine(Protocol):
     async def resume(self) -> None:
         """Let them run."""
 
-    async def plug_nic(self, slot: int, mac: str, descriptors: Sequence[int]) -> None:
-        """A network interface at port `slot` that a tap's descriptors, one per queue, lead to."""
+    async def plug_nic(self, mac: str, descriptors: Sequence[int]) -> int:
+        """A network interface that a tap's descriptors, one per queue, lead to; its slot.
 
-    async def plug_stream_nic(self, slot: int, mac: str, descriptor: int) -> None:
+        Raises `InvalidRequest` as well, if there is no slot left for it.
+        """
+        ...
+
+    async def plug_stream_nic(self, mac: str, descriptor: int) -> int:
         """The same, with a connected socket that carries frames, their lengths before them."""
+        ...
 
     async def unplug_nic(self, slot: int) -> None:
         """Take it away; the guest must let go of it."""

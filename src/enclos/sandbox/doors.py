@@ -13,12 +13,13 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from enclos import log
 from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
-from enclos.sandbox import coupling
+from enclos.sandbox import accepting, coupling
 from enclos.wire import messages as m
 from enclos.wire.link import Link
 
@@ -95,8 +96,7 @@ def _open(doors: Doors, link: Link, where: m.Listener, listener: m.Listener) -> 
             )  # fmt: skip
         return
     doors.open[where] = door
-    loop = asyncio.get_running_loop()
-    loop.add_reader(door.fileno(), _knock, doors, link, door, listener)
+    accepting.accept(door, partial(_knock, doors, link, listener))
 
 
 def _listening(namespace: Namespace, where: m.Listener) -> socket.socket:
@@ -125,11 +125,7 @@ def _close(doors: Doors, where: m.Listener) -> None:
     door.close()
 
 
-def _knock(doors: Doors, link: Link, door: socket.socket, listener: m.Listener) -> None:
-    try:
-        caller, _ = door.accept()
-    except OSError:
-        return  # it went away before it was let in
+def _knock(doors: Doors, link: Link, listener: m.Listener, caller: socket.socket) -> None:
     if len(doors.calls) >= _MOST_CALLS:
         coupling.refuse(caller)
         return

@@ -122,8 +122,6 @@ class Sandbox:
     clients: set[Link] = field(default_factory=set["Link"])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     networks: dict[str, Attached] = field(default_factory=dict[str, "Attached"])
-    lost_slots: set[int] = field(default_factory=set[int])
-    """Network ports whose device the guest did not let go of."""
     ending: bool = False
     has_local_disk: bool = False
     disk_numbers: Iterator[int] = field(default_factory=count)

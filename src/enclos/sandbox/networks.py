@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from enclos import log
-from enclos.errors import EnclosError, HostUnfit, InvalidRequest
+from enclos.errors import EnclosError, HostUnfit
 from enclos.network import namespace as namespaces
 from enclos.network import taps
 from enclos.network.namespace import Namespace
@@ -243,25 +243,24 @@ async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted
 
 
 async def _plug(sandbox: Sandbox, attached: Attached, link: Link, after: Wanted) -> None:
-    slot = _free_slot(sandbox)
     ended = partial(_lost, sandbox, attached, link.index)
     with ExitStack() as stack:
         tap = None
         if attached.uplinked is not None:
             helper = await uplinks.take(sandbox, attached.uplinked)
             stack.enter_context(helper.stack)
-            await sharing.plug(sandbox, helper, link, slot=slot, ended=ended)
+            slot = await sharing.plug(sandbox, helper, link, ended=ended)
         elif attached.shared:
             addresses = planning.addresses_of(after)
             network = attached.namespace.descriptor
             helper = sharing.begin(sandbox, network, passt.shared(addresses))
             stack.enter_context(helper.stack)
-            await sharing.plug(sandbox, helper, link, slot=slot, ended=ended)
+            slot = await sharing.plug(sandbox, helper, link, ended=ended)
         else:
             held = ledger.of_sandbox(sandbox.plan.directory)
             queues = sandbox.plan.board.vcpus
             tap = stack.enter_context(taps.joined(attached.namespace, link, held, queues=queues))
-            await sandbox.the_machine().plug_nic(slot, link.mac, tap.descriptors)
+            slot = await sandbox.the_machine().plug_nic(link.mac, tap.descriptors)
         attached.ports[link.index] = Port(slot, tap, stack.pop_all())
 
 
@@ -294,20 +293,8 @@ async def _unplug(sandbox: Sandbox, attached: Attached, index: int) -> None:
         await sandbox.the_machine().unplug_nic(port.slot)
     except EnclosError as error:  # its port stays taken, the host's part goes all the same
         log.warning("the guest keeps an interface", slot=port.slot, error=error)
-        sandbox.lost_slots.add(port.slot)
     del attached.ports[index]
     port.stack.close()
-
-
-def _free_slot(sandbox: Sandbox) -> int:
-    used = {port.slot for one in sandbox.networks.values() for port in one.ports.values()}
-    for slot in range(planning.MOST_INTERFACES):
-        if slot not in used | sandbox.lost_slots:
-            return slot
-    raise InvalidRequest(
-        f"all {planning.MOST_INTERFACES} network ports of the machine are in use",
-        hint="connect its containers to fewer networks",
-    )
 
 
 def _interface(attached: Attached, link: Link) -> m.Interface:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest
-from enclos.sandbox import containers, ending, figures, growth, notices, starvation
+from enclos.sandbox import accepting, containers, ending, figures, growth, notices, starvation
 from enclos.sandbox.live import Sandbox
 from enclos.wire import codec
 from enclos.wire import control as c
@@ -150,11 +150,7 @@ def listen(sandbox: Sandbox, listener: socket.socket) -> None:
     """Accept clients from now on."""
     listener.setblocking(False)
 
-    def accept() -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return  # the client went away before it was accepted
+    def welcome(connection: socket.socket) -> None:
         Client(sandbox, connection)
 
-    asyncio.get_running_loop().add_reader(listener.fileno(), accept)
+    accepting.accept(listener, welcome)

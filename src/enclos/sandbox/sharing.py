@@ -61,17 +61,15 @@ def begin(
         return Helper(process, time.monotonic(), stack.pop_all())
 
 
-async def plug(
-    sandbox: Sandbox, helper: Helper, link: Link, *, slot: int, ended: Callable[[], None]
-) -> None:
-    """Plug `link` in at port `slot` with `helper` behind it; `ended` is called when that is gone.
+async def plug(sandbox: Sandbox, helper: Helper, link: Link, *, ended: Callable[[], None]) -> int:
+    """Plug `link` in with `helper` behind it; its slot. `ended` is called when that is gone.
 
-    Raises `MachineFailed` if QEMU refuses.
+    Raises `MachineFailed` if QEMU refuses, `InvalidRequest` if there is no slot left.
     """
     _watch(sandbox, helper, ended)
     mac = link.mac if link.type == ETHERNET else _MADE_UP_MAC
     connection = helper.process.connection.fileno()
-    await sandbox.the_machine().plug_stream_nic(slot, mac, connection)
+    return await sandbox.the_machine().plug_stream_nic(mac, connection)
 
 
 def _watch(sandbox: Sandbox, helper: Helper, ended: Callable[[], None]) -> None:

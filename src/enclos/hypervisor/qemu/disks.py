@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from enclos import log
-from enclos.errors import EnclosError, InvalidRequest
-from enclos.hypervisor.qemu.argv import ROOT_PORTS
+from enclos.errors import EnclosError
 from enclos.hypervisor.qemu.monitor import Monitor, Value
+from enclos.hypervisor.qemu.ports import Ports
 
 _FIRST_SET: Final = 16
 """Descriptor sets below belong to templates."""
@@ -25,8 +25,9 @@ _REPORT: Final = {"werror": "report", "rerror": "report"}
 class Disks:
     """The disks of one machine by serial number, each with its port."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, ports: Ports) -> None:
         self._monitor = monitor
+        self._free = ports
         self._ports: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
@@ -34,12 +35,12 @@ class Disks:
         """Plug what `descriptor` is open on, a block device or a file; raises `MachineFailed`,
         and `InvalidRequest` if all ports are taken."""
         async with self._lock:
-            port = self._free_port()
+            port = self._free.take("disk", last=True)
             self._ports[serial] = port
             try:
                 await self._plug(descriptor, serial, port=port, readonly=readonly, block=block)
             except BaseException:
-                del self._ports[serial]
+                self._free.give_back(self._ports.pop(serial))
                 raise
 
     async def unplug(self, serial: str) -> None:
@@ -52,17 +53,7 @@ class Disks:
             except EnclosError as error:
                 log.warning("a disk could not be pulled out", disk=serial, error=error)
                 return
-            del self._ports[serial]
-
-    def _free_port(self) -> int:
-        taken = self._ports.values()
-        free = [port for port in range(ROOT_PORTS) if port not in taken]
-        if not free:
-            raise InvalidRequest(
-                f"the machine has no room for one more disk: it has {ROOT_PORTS} slots",
-                hint="pass fewer devices, or give each container a machine of its own",
-            )
-        return free[-1]
+            self._free.give_back(self._ports.pop(serial))
 
     async def _plug(
         self, descriptor: int, serial: str, *, port: int, readonly: bool, block: bool

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from enclos.errors import MachineFailed, TimedOut
 from enclos.hypervisor.qemu import monitor, nics
 from enclos.hypervisor.qemu.disks import Disks
 from enclos.hypervisor.qemu.monitor import Monitor
+from enclos.hypervisor.qemu.ports import Ports
 from enclos.hypervisor.qemu.process import Qemu
 
 CONSOLE_BYTES: Final = 16 * 1024
@@ -77,7 +79,8 @@ class QemuMachine:
         self._process = process
         self._monitor = control
         self._console = console
-        self._disks = Disks(control)
+        self._ports = Ports()
+        self._disks = Disks(control, self._ports)
 
     async def plug_memory(self, total_bytes: int) -> None:
         """See `Machine`; virtio-mem takes any multiple of its 2 MiB blocks."""
@@ -95,17 +98,32 @@ class QemuMachine:
         """See `Machine`."""
         await self._disks.unplug(serial)
 
-    async def plug_nic(self, slot: int, mac: str, descriptors: Sequence[int]) -> None:
+    async def plug_nic(self, mac: str, descriptors: Sequence[int]) -> int:
         """See `Machine`."""
-        await nics.plug(self._monitor, slot, mac, descriptors)
+        with self._one_port() as slot:
+            await nics.plug(self._monitor, slot, mac, descriptors)
+        return slot
 
-    async def plug_stream_nic(self, slot: int, mac: str, descriptor: int) -> None:
+    async def plug_stream_nic(self, mac: str, descriptor: int) -> int:
         """See `Machine`."""
-        await nics.plug_stream(self._monitor, slot, mac, descriptor)
+        with self._one_port() as slot:
+            await nics.plug_stream(self._monitor, slot, mac, descriptor)
+        return slot
 
     async def unplug_nic(self, slot: int) -> None:
         """See `Machine`."""
         await nics.unplug(self._monitor, slot)
+        self._ports.give_back(slot)
+
+    @contextmanager
+    def _one_port(self) -> Iterator[int]:
+        """A port for a network interface, given back if that cannot be plugged in."""
+        slot = self._ports.take("network interface")
+        try:
+            yield slot
+        except BaseException:
+            self._ports.give_back(slot)
+            raise
 
     async def pause(self) -> None:
         """See `Machine`."""
