@@ -40,10 +40,10 @@ test-docker26: ## run docker's tests with Debian 13's docker, in a root of its o
 	@ENCLOS_TEST_DOCKER_SUITE=trixie ENCLOS_TEST_ARGS="-k docker" packaging/test.sh conformance
 
 test-containerd17: ## run containerd's tests with Debian 13's containerd, in a root of its own
-	@ENCLOS_TEST_CONTAINERD_SUITE=trixie ENCLOS_TEST_ARGS="-k containerd/" packaging/test.sh conformance
+	@ENCLOS_TEST_CONTAINERD_SUITE=trixie ENCLOS_TEST_ARGS="-k containerd" packaging/test.sh conformance
 
 test-containerd2: ## run containerd's tests with that of Debian's sid, in a root of its own
-	@ENCLOS_TEST_CONTAINERD_SUITE=sid ENCLOS_TEST_ARGS="-k containerd/" packaging/test.sh conformance
+	@ENCLOS_TEST_CONTAINERD_SUITE=sid ENCLOS_TEST_ARGS="-k containerd" packaging/test.sh conformance
 
 nightly: ## run all tests, the long ones as well
 	@ENCLOS_TEST_MARKS="nightly or not nightly" packaging/test.sh

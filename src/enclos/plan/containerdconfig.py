@@ -24,6 +24,8 @@ _BEGIN: Final = (
 _END: Final = "# End of what `enclos setup containerd` added.\n"
 _DEFAULT: Final = '[{table}]\nruntime_type = "io.containerd.runc.v2"\n'
 """What is in force as long as the file lists no handler at all, and the plugin fails without."""
+_BASE: Final = '{{ template "base" . }}\n'
+"""What k3s has in its file without a template (since its releases of September 2023)."""
 _PLUGINS: Final = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
 """The CRI plugin's name by the version of the file's format."""
 
@@ -50,6 +52,32 @@ def register(text: str, program: str) -> str:
     after = clean + joint + _piece(plugin, program, kept, alone=not document)
     _document(after)
     return after
+
+
+def register_template(text: str, program: str, *, version: int) -> str:
+    """A template of k3s with the handler; without one it is k3s' own and the handler.
+
+    Templates are Go's and no TOML before k3s has filled them in. `version` is that of the file
+    they make. Raises `InvalidRequest` for a version that is not known.
+    """
+    clean = unregister(text)
+    if version not in _PLUGINS:
+        raise InvalidRequest(f"its version is {version}: 2 and 3 are known", hint="update k3s")
+    if f".runtimes.{HANDLER}]" in clean:
+        raise InvalidRequest(
+            f"there is a runtime {HANDLER} already, with settings of its own",
+            hint="rename or remove it",
+        )
+    joint = "" if not clean or clean.endswith("\n") else "\n"
+    base = "" if clean else _BASE
+    return clean + joint + _piece(_PLUGINS[version], program, base, alone=False)
+
+
+def version_of(text: str) -> int:
+    """The version of a file that k3s has made; 2 if it has made none yet."""
+    document = _document(text)
+    found = document.get("version", 2)
+    return found if isinstance(found, int) else 0
 
 
 def unregister(text: str) -> str:
