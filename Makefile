@@ -10,10 +10,10 @@ DESTDIR ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install uninstall assets demo test test-podman5 test-docker26 \
-	test-containerd17 test-containerd2 nightly perf lint
+	test-docker26-shim test-containerd17 test-containerd2 nightly perf lint
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that Enclos needs on this host
 	@packaging/setup.sh
@@ -38,6 +38,10 @@ test-podman5: ## run podman's tests with Debian 13's podman, in a root of its ow
 
 test-docker26: ## run docker's tests with Debian 13's docker, in a root of its own
 	@ENCLOS_TEST_DOCKER_SUITE=trixie ENCLOS_TEST_ARGS="-k docker" packaging/test.sh conformance
+
+test-docker26-shim: ## the same by containerd's shim instead of runc's command line
+	@ENCLOS_TEST_DOCKER_SHIM=1 ENCLOS_TEST_DOCKER_SUITE=trixie ENCLOS_TEST_ARGS="-k docker" \
+	packaging/test.sh conformance
 
 test-containerd17: ## run containerd's tests with Debian 13's containerd, in a root of its own
 	@ENCLOS_TEST_CONTAINERD_SUITE=trixie ENCLOS_TEST_ARGS="-k containerd" packaging/test.sh conformance

@@ -33,6 +33,7 @@ from enclos.plan import containerdconfig
 from enclos.shim.proto import task_pb2
 from tests.support import daemons, dockerd, launchers, otherroot
 from tests.support.cli import Answer, Programs
+from tests.support.netns import Netns
 from tests.support.ttrpc import Client
 
 DAEMON: Final = "/usr/bin/containerd"
@@ -204,6 +205,16 @@ class Containerd:
                 },
             )
         wait_for(lambda: not self("version").code, self.log)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Be in its network namespace, where sockets that are made meanwhile belong."""
+        descriptor = os.open(f"/run/netns/{self.place.name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with Netns(descriptor).entered():
+                yield
+        finally:
+            os.close(descriptor)
 
     def _entrance(self) -> list[str]:
         network = ["nsenter", f"--net=/run/netns/{self.place.name}"] if self.cri else []

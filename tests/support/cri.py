@@ -5,6 +5,7 @@ The messages come from `cri.proto`, compiled when it is imported.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any, Final
 
 import grpc
 
+from tests.support import channels
+from tests.support.channels import Channels
 from tests.support.containerd import IMAGE, Containerd
 
 api: Final[Any] = grpc.protos("tests/support/cri.proto")
@@ -39,6 +42,15 @@ class Cri:
             response_deserializer=getattr(api, f"{method}Response").FromString,
         )
         return call(request, timeout=_TIMEOUT_S)
+
+    @contextmanager
+    def streams(self, method: str, query: str = "", **fields: Any) -> Iterator[Channels]:
+        """The streams of Exec, Attach or PortForward: the call answers with where they are."""
+        url = self(method, **fields).url
+        with self.daemon.inside():
+            fresh = socket.socket()
+        with channels.opened(f"{url}?{query}", enter=fresh) as found:
+            yield found
 
     @contextmanager
     def pod(

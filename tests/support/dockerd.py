@@ -1,12 +1,15 @@
 """A dockerd of a test's own and its containerd: Debian's, with private roots and sockets.
 
-It knows the runtime `enclos` by a launcher, as an installed program would be known. Nothing of
-it is left when the context ends: daemons are ended by pid, mounts and control groups taken away.
+It knows the runtime `enclos` by a launcher, as an installed program would be known: that of runc's
+command line, or, with `ENCLOS_TEST_DOCKER_SHIM` set, of containerd's shim (docker 23 and newer).
+Nothing of it is left when the context ends: daemons are ended by pid, mounts and control groups
+taken away.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -34,6 +37,7 @@ DAEMON: Final = "/usr/sbin/dockerd"
 CONTAINERD: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/docker"
 """Debian's own: another one in PATH may be newer than the daemon."""
+SHIM: Final = bool(os.environ.get("ENCLOS_TEST_DOCKER_SHIM"))
 IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""
@@ -189,7 +193,7 @@ class Docker:
             "--data-root", os.fspath(self.data),
             "--config-file", os.fspath(self.place / "daemon.json"),
             "--cgroup-parent", f"/{self.name}",
-            "--add-runtime", f"enclos={self.place}/enclos-oci",
+            *([] if SHIM else ["--add-runtime", f"enclos={self.place}/enclos-oci"]),
             *(f"--add-runtime={name}={self.place}/{name}" for name in (BARE, *_BAD)),
             "--default-ulimit", "nofile=1024:4096",
             "--live-restore", "--log-level", "warn", *self.network,
@@ -283,7 +287,9 @@ def _prepare(docker: Docker) -> None:
     (docker.place / "config.toml").write_text(
         _CONTAINERD.format(place=docker.place, data=docker.data)
     )
-    (docker.place / "daemon.json").write_text("{}")
+    shim = docker.place / "containerd-shim-enclos-v2"
+    runtimes = {"enclos": {"runtimeType": os.fspath(shim)}}
+    (docker.place / "daemon.json").write_text(json.dumps({"runtimes": runtimes} if SHIM else {}))
     (docker.place / "client").mkdir()
     ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
     ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where

@@ -15,12 +15,15 @@ from typing import Any, Final
 import grpc
 import pytest
 
+from tests.support import channels
 from tests.support.containerd import wait_for
 from tests.support.cri import Cri, Pod, api
 
 SLEEP: Final = ("sleep", "10000")
 RUNNING: Final = 1
 EXITED: Final = 2
+CONTAINER: Final = 1
+TARGET: Final = 3
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +216,76 @@ def test_shared_processes(cri: Cri) -> None:
         assert "    1 sleep 1000000" in listed
         assert "sleep 4321" in listed
         assert pod.exec(one, "ps", "-o", "args")[1].count("sleep") == 3
+
+
+def test_exec_with_streams(pod: Pod, box: str) -> None:
+    """As `kubectl exec -i`: input, both outputs, and the status in the end."""
+    words = ("sh", "-c", "read a; echo $a; echo err >&2; exit 3")
+    with pod.cri.streams(
+        "Exec", container_id=box, cmd=words, stdin=True, stdout=True, stderr=True
+    ) as streams:
+        streams.send(channels.STDIN, b"said\n")
+        seen = streams.rest()
+    assert (seen[channels.STDOUT], seen[channels.STDERR]) == (b"said\n", b"err\n")
+    assert b'"message":"3"' in seen[channels.ERROR]
+
+
+def test_exec_on_a_terminal(pod: Pod, box: str) -> None:
+    with pod.cri.streams(
+        "Exec", container_id=box, cmd=["sh"], stdin=True, stdout=True, tty=True
+    ) as streams:
+        streams.send(channels.RESIZE, b'{"Width":101,"Height":33}')
+        streams.wait(channels.STDOUT, b"# ")
+        streams.send(channels.STDIN, b"sleep 1; stty size; echo $TERM; exit\n")
+        streams.wait(channels.STDOUT, b"33 101\r\nxterm\r\n")
+
+
+def test_attach(pod: Pod) -> None:
+    """As `kubectl attach -i`: input goes in, and, to be given once, ends when its client leaves."""
+    name = pod.run("cat", stdin=True, stdin_once=True)
+    with pod.cri.streams("Attach", container_id=name, stdin=True, stdout=True) as streams:
+        streams.send(channels.STDIN, b"first\n")
+        streams.wait(channels.STDOUT, b"first\n")
+    assert _ended(pod, name).exit_code == 0
+    assert pod.log(name) == ["first"]
+
+
+def test_port_forward(cri: Cri, pod: Pod) -> None:
+    """What listens in the pod answers, by the loopback of its namespace on the host."""
+    pod.run("nc", "-ll", "-p", "8081", "-e", "echo", "forwarded")
+    seen = b""
+    limit = time.monotonic() + 30
+    while b"forwarded" not in seen:
+        assert time.monotonic() < limit, seen
+        with cri.streams("PortForward", "port=8081", pod_sandbox_id=pod.id, port=[8081]) as streams:
+            streams.connection.settimeout(5)
+            seen = b"".join(streams.rest().values())
+
+
+def test_an_ephemeral_container_sees_its_target(pod: Pod) -> None:
+    """As `kubectl debug --target`: the processes of one other container."""
+    own = api.NamespaceOption(pid=CONTAINER)
+    target = pod.run(
+        "sleep", "4711", security=api.LinuxContainerSecurityContext(namespace_options=own)
+    )
+    options = api.NamespaceOption(pid=TARGET, target_id=target)
+    security = api.LinuxContainerSecurityContext(namespace_options=options)
+    debugger = pod.run("sleep", "12", security=security)
+    listed = pod.exec(debugger, "ps", "-o", "pid,args")[1]
+    assert "    1 sleep 4711" in listed
+    assert "sleep 1000000" not in listed
+    assert "busybox" in pod.exec(debugger, "ls", "/proc/1/root/bin")[1]
+
+
+def test_the_pods_figures(cri: Cri, pod: Pod, box: str) -> None:
+    """The kubelet's summary: a pod's memory and time are those of its machine on the host."""
+    told = cri("PodSandboxStats", pod_sandbox_id=pod.id).stats
+    assert told.attributes.id == pod.id
+    assert told.linux.memory.usage_bytes.value > 32 << 20
+    assert told.linux.cpu.usage_core_nano_seconds.value > 0
+    assert told.linux.network.default_interface.name == "eth0"
+    assert box in [one.attributes.id for one in told.linux.containers]
+    assert pod.id in [one.attributes.id for one in cri("ListPodSandboxStats").stats]
 
 
 def test_a_pod_that_is_stopped_and_removed_leaves_nothing(cri: Cri) -> None:
