@@ -25,6 +25,7 @@ from tests.perf import (
     starts,
     streams,
     subject,
+    tasks,
     verbs,
 )
 from tests.perf.series import Group, Series, Unavailable
@@ -62,7 +63,7 @@ def _measure(found: Subject, options: argparse.Namespace) -> int:
 def _groups(found: Subject, only: str) -> list[Group]:
     groups = [
         group
-        for rows in (starts, phases, verbs, memory, streams, engines)
+        for rows in (starts, phases, verbs, memory, streams, engines, tasks)
         for group in rows.groups(found)
     ]
     return [group for group in groups if not only or group.name in only.split(",")]
@@ -80,7 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--enclos", default="enclos", help="the program to measure")
     parser.add_argument("--rounds", type=int, help="instead of each group's own number")
     parser.add_argument(
-        "--only", default="", help="groups: starts,phases,verbs,memory,streams,engines"
+        "--only", default="", help="groups: starts,phases,verbs,memory,streams,engines,tasks"
     )
     parser.add_argument("--json", help="file for every value")
     parser.add_argument(

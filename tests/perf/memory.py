@@ -51,8 +51,8 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
             started.append(name)
         time.sleep(_SETTLE_S)
         found = _sandbox_pids(root) - before
-        sizes[count] = sum(_pss_bytes(number, "Pss") for number in found) / 1e6
-        mapped = sum(_pss_bytes(number, "Pss_Shmem") for number in found) / 1e6
+        sizes[count] = sum(pss_bytes(number, "Pss") for number in found) / 1e6
+        mapped = sum(pss_bytes(number, "Pss_Shmem") for number in found) / 1e6
         held[count] = sizes[count] - mapped + _memory_file_bytes(found) / 1e6
         return sizes[count]
 
@@ -94,7 +94,7 @@ def _sandbox_pids(root: StateRoot) -> set[int]:
     """Supervisors and stand-ins, and everything that descends from them."""
     seeds = {records.load_sandbox(root, name).supervisor_pid for name in root.sandbox_ids()}
     seeds |= {records.load_container(root, name).pid for name in root.container_ids()}
-    parents = {number: pid.parent(number) for number in _pids()}
+    parents = {number: pid.parent(number) for number in pids()}
     return {number for number in parents if _descends(number, parents, seeds)}
 
 
@@ -106,11 +106,12 @@ def _descends(number: int, parents: dict[int, int], seeds: set[int]) -> bool:
     return False
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Every process of the machine."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _pss_bytes(pid: int, name: str) -> int:
+def pss_bytes(pid: int, name: str) -> int:
     """A line of what is its share; 0 for a process that has ended or is the kernel's."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

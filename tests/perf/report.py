@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from tests.perf import engines, figures, memory, starts, streams, verbs
+from tests.perf import engines, figures, memory, starts, streams, tasks, verbs
 from tests.perf.figures import Figures, Ratio
 from tests.perf.series import Series
 
@@ -44,6 +44,7 @@ PROMISES: Final = (
     Promise(
         "a pod's second container by its first", engines.POD_SECOND, 0.4, beside=engines.POD_FIRST
     ),
+    Promise("ctr run by enclos-oci run", tasks.CTR_RUN, 1.15, beside=starts.OCI_RUN),
     Promise("stdout, MB/s", streams.STDOUT, 50.0, at_least=True),
 )
 

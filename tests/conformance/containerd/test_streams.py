@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,7 @@ from tests.support.ttrpc import Client
 COUNTED: Final = "seq 100000"
 LINES: Final = b"".join(b"%d\n" % number for number in range(1, 100_001))
 LOGGER: Final = """\
-#!{python}
+#!/usr/bin/python3
 import os, pathlib, sys
 here = pathlib.Path({place!r})
 names = ("CONTAINER_ID", "CONTAINER_NAMESPACE")
@@ -109,7 +108,7 @@ def test_a_file_takes_both_streams(containerd: Containerd, tmp_path: Path) -> No
 
 def test_a_program_logs(containerd: Containerd, tmp_path: Path) -> None:
     logger = tmp_path / "logger"
-    logger.write_text(LOGGER.format(python=sys.executable, place=os.fspath(tmp_path)))
+    logger.write_text(LOGGER.format(place=os.fspath(tmp_path)))
     logger.chmod(0o755)
     uri = f"binary://{logger}?key=value&flag="
     script = f"{COUNTED}; echo err >&2"
