@@ -6,6 +6,7 @@ The names of kinds are the runtime specification's.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ FILES: Final = {
     "time": "time",
 }
 """Names of the kinds in /proc/PID/ns."""
+_NS_GET_NSTYPE: Final = 0xB703
 
 
 def path_of(kind: str, pid: int | None = None) -> Path:
@@ -62,6 +64,14 @@ def identity_of(path: Path) -> tuple[int, int]:
 def open_namespace(path: Path) -> int:
     """A descriptor that keeps the namespace alive; the caller closes it."""
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def is_kind(descriptor: int, kind: str) -> bool:
+    """Whether a descriptor is of a namespace, and of that kind (ioctl_ns(2), Linux 4.11)."""
+    try:
+        return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == FLAGS[kind]
+    except OSError:  # ENOTTY: any other file
+        return False
 
 
 def flags_of(kinds: Sequence[str]) -> int:

@@ -379,6 +379,12 @@ def _joined(listed: Sequence[Namespace], opened: ExitStack) -> tuple[tuple[int, 
                     f"{namespace.path[:200]}: error {error.errno}"
                 ) from error
             opened.callback(os.close, descriptor)
+            if not namespaces.is_kind(descriptor, namespace.type):
+                raise InvalidRequest(
+                    f"config.json: linux.namespaces: {namespace.path[:200]} is no namespace "
+                    f"of type {namespace.type}",
+                    hint="name a file of /proc/PID/ns, or one that `ip netns add` has made",
+                )
             found.append((descriptor, namespaces.FLAGS[namespace.type]))
     return tuple(found)
 

@@ -202,6 +202,16 @@ def test_ambient_capabilities_reach_a_program_of_another_uid() -> None:
     inside(body)
 
 
+def test_namespaces_have_a_kind_and_other_files_have_none() -> None:
+    for path, kinds in ((namespaces.path_of("uts"), {"uts"}), (Path("/etc/passwd"), set())):
+        descriptor = namespaces.open_namespace(path)
+        try:
+            found = {kind for kind in namespaces.FLAGS if namespaces.is_kind(descriptor, kind)}
+        finally:
+            os.close(descriptor)
+        assert found == kinds
+
+
 def test_namespaces_have_identities_and_can_be_entered() -> None:
     own = namespaces.identity("uts")
     child = os.fork()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Final
 
 import pytest
 
-from tests.support import bundles
 from tests.support.podman import IMAGE, Podman
 
 CGROUP: Final = "/sys/fs/cgroup"
@@ -149,17 +149,28 @@ def test_namespaces_of_the_host_are_the_guests(podman: Podman) -> None:
     assert spaces[::2] == spaces[1::2]
 
 
-def test_a_network_with_interfaces_is_the_containers(podman: Podman, tmp_path: Path) -> None:
-    script = "ip link add e0 type veth peer name e1 && ip link set e0 up"
-    path = tmp_path / "network"
-    path.touch()
-    subprocess.run(["unshare", f"--net={path}", "sh", "-c", script], check=True)
+def test_a_network_with_interfaces_is_the_containers(podman: Podman) -> None:
+    """A namespace in which nobody lives: it is held by a descriptor, which any root can name."""
+    script = "ip link add e0 type veth peer name e1 && ip link set e0 up && echo up; exec sleep 99"
+    words = ["unshare", "--net", "sh", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"up\n"
+        held = os.open(f"/proc/{holder.pid}/ns/net", os.O_RDONLY)
+        holder.kill()
+    path = f"/proc/{os.getpid()}/fd/{held}"
     try:
         answer = podman.run("run", "--rm", f"--network=ns:{path}", IMAGE, "cat", "/proc/net/dev")
     finally:
-        subprocess.run(["umount", path], check=True)
+        os.close(held)
     assert answer.code == 0, answer.err
     assert " e0:" in answer.out
+
+
+def test_a_network_that_is_none(podman: Podman) -> None:
+    answer = podman.run("run", "--rm", "--network=ns:/etc/passwd", IMAGE, "true")
+    assert answer.code == 126, answer.err
+    assert "/etc/passwd is no namespace of type network" in answer.err
 
 
 def test_a_network_in_use_by_others_is_shared(podman: Podman) -> None:
@@ -175,8 +186,8 @@ def test_a_network_in_use_by_others_is_shared(podman: Podman) -> None:
         path = f"/proc/{holder.pid}/ns/net"
         look = f"nsenter --net={path} ip -o link"
         before = subprocess.check_output(look.split(), text=True)
-        flags = ("run", "--rm", f"--network=ns:{path}", f"--volume={bundles.busybox()}:/busybox")
-        answer = podman.run(*flags, IMAGE, "/busybox", "ip", "address")
+        flags = ("run", "--rm", f"--network=ns:{path}")
+        answer = podman.run(*flags, IMAGE, "busybox", "ip", "address")
         after = subprocess.check_output(look.split(), text=True)
         holder.kill()
     assert answer.code == 0, answer.err
