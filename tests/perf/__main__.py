@@ -18,6 +18,7 @@ from enclos.errors import EnclosError
 from tests.perf import (
     engines,
     memory,
+    networks,
     peers,
     phases,
     report,
@@ -63,7 +64,7 @@ def _measure(found: Subject, options: argparse.Namespace) -> int:
 def _groups(found: Subject, only: str) -> list[Group]:
     groups = [
         group
-        for rows in (starts, phases, verbs, memory, streams, engines, tasks)
+        for rows in (starts, phases, verbs, memory, streams, networks, engines, tasks)
         for group in rows.groups(found)
     ]
     return [group for group in groups if not only or group.name in only.split(",")]
@@ -81,7 +82,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--enclos", default="enclos", help="the program to measure")
     parser.add_argument("--rounds", type=int, help="instead of each group's own number")
     parser.add_argument(
-        "--only", default="", help="groups: starts,phases,verbs,memory,streams,engines,tasks"
+        "--only",
+        default="",
+        help="groups: starts,phases,verbs,memory,streams,networks,engines,tasks",
     )
     parser.add_argument("--json", help="file for every value")
     parser.add_argument(

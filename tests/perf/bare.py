@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
@@ -111,6 +111,25 @@ def memory(board: Board) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def networked(
+    machine: BareMachine, devices: Sequence[str], descriptors: Sequence[int]
+) -> Iterator[None]:
+    """The machine booted with further devices, for as long as the context lasts."""
+    with memory(machine.board) as ram:
+        more = _More(tuple(devices), tuple(descriptors))
+        with _started(machine, ram, boot=True, save=None, share="on", more=more):
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class _More:
+    """Further arguments of QEMU, and the descriptors that they name."""
+
+    arguments: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
+
+
 def _cold(machine: BareMachine, ram: int, *, save: int | None = None) -> Opened:
     return _started(machine, ram, boot=True, save=save, share="on")
 
@@ -122,7 +141,13 @@ def _restoring(machine: BareMachine, ram: int, *, share: str) -> Opened:
 
 @contextmanager
 def _started(
-    machine: BareMachine, ram: int, *, boot: bool, save: int | None, share: str
+    machine: BareMachine,
+    ram: int,
+    *,
+    boot: bool,
+    save: int | None,
+    share: str,
+    more: _More | None = None,
 ) -> Iterator[Started]:
     assets, board = machine.assets, machine.board
     with ExitStack() as stack:
@@ -146,12 +171,14 @@ def _started(
             initrd=opened[1] if boot else None,
             save=save,
         )
-        process = _spawn(machine, wiring, share=share)
+        process = _spawn(machine, wiring, more or _More(), share=share)
         stack.callback(_end, process)
         yield Started(process, pairs[0][0], pairs[1][0])
 
 
-def _spawn(machine: BareMachine, wiring: Wiring, *, share: str) -> subprocess.Popen[bytes]:
+def _spawn(
+    machine: BareMachine, wiring: Wiring, more: _More, *, share: str
+) -> subprocess.Popen[bytes]:
     tool_root = machine.assets.tool_root
     own = argv.arguments(machine.board, wiring)
     own = [part.replace("share=on", f"share={share}") if "id=ram" in part else part for part in own]
@@ -160,8 +187,8 @@ def _spawn(machine: BareMachine, wiring: Wiring, *, share: str) -> subprocess.Po
         command += ["-L", str(tool_root / data)]
     modules = tool_root / "usr/lib" / libraries.TRIPLET / "qemu"
     return subprocess.Popen(
-        [*command, *own[1:]],
-        pass_fds=_descriptors(wiring),
+        [*command, *own[1:], *more.arguments],
+        pass_fds=[*_descriptors(wiring), *more.descriptors],
         stdin=subprocess.DEVNULL,
         env={"PATH": "/usr/bin", "QEMU_MODULE_DIR": str(modules)},
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from tests.perf import engines, figures, memory, starts, streams, tasks, verbs
+from tests.perf import engines, figures, memory, networks, starts, streams, tasks, verbs
 from tests.perf.figures import Figures, Ratio
 from tests.perf.series import Series
 
@@ -45,6 +45,16 @@ PROMISES: Final = (
         "a pod's second container by its first", engines.POD_SECOND, 0.4, beside=engines.POD_FIRST
     ),
     Promise("ctr run by enclos-oci run", tasks.CTR_RUN, 1.15, beside=starts.OCI_RUN),
+    *(
+        Promise(
+            f"network: {what} by bare QEMU's",
+            networks.row(networks.OWN, what),
+            0.95,
+            beside=networks.row(networks.BARE, what),
+            at_least=True,
+        )
+        for what in (networks.IN, networks.OUT, networks.TRIPS)
+    ),
     Promise("stdout, MB/s", streams.STDOUT, 50.0, at_least=True),
 )
 

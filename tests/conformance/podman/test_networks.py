@@ -172,14 +172,14 @@ def test_joining_a_containers_network(yard: Yard, joined: str, joining: str) -> 
         script = _serves(81, "Y") + "wait"
         with yard.running(joining, f"--network=container:{x}", script=script) as y:
             assert f"inet {ip}/24" in yard.sh(joining, y, "busybox ip address")
-            assert _told(yard.host.netns, ip, 80) == "X\n"
+            wait_until(lambda: _told(yard.host.netns, ip, 80) == "X\n")
             calls = (
                 "for i in $(seq 20); do sleep 2 | nc -w 9 127.0.0.1 {} && break; sleep 0.5; done"
             )
             assert yard.sh(joining, y, calls.format(80)) == "X\n"
             assert yard.sh(joined, x, calls.format(81)) == "Y\n"
-            assert _told(yard.host.netns, ip, 81) == "Y\n"
-        assert _told(yard.host.netns, ip, 80) == "X\n"
+            wait_until(lambda: _told(yard.host.netns, ip, 81) == "Y\n")
+        wait_until(lambda: _told(yard.host.netns, ip, 80) == "X\n")
 
 
 def test_the_hosts_network(yard: Yard) -> None:
@@ -193,7 +193,7 @@ def test_the_hosts_network(yard: Yard) -> None:
         said = yard.sh("enclos", made, f"sleep 3 | nc -w 20 {bridges.NETWORK}.1 7200")
         assert said == "outside\n"
         wait_until(lambda: _told(yard.outside, yard.address, 7201) == "inside\n")
-        assert _told(yard.host.netns, "127.0.0.1", 7201) == "inside\n"
+        wait_until(lambda: _told(yard.host.netns, "127.0.0.1", 7201) == "inside\n")
 
 
 def test_a_pod_with_a_published_port(yard: Yard) -> None:
