@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.support.cli import Answer
-from tests.support.dockerd import IMAGE, Docker
+from tests.support.dockerd import IMAGE, SHIM, Docker
 
 EVERYTHING: Final = """\
 id; pwd; hostname; umask; env | sort; ulimit -n; ulimit -u
@@ -64,6 +64,11 @@ def test_a_row(docker: Docker, row: Row) -> None:
     assert bool(ours.err) == bool(theirs.err), ours.err
 
 
+def _lines(text: str) -> list[str]:
+    """All, but by the shim not who owns /dev/null: without input crun gives it to the user."""
+    return [line for line in text.splitlines() if not (SHIM and line.endswith(" null"))]
+
+
 def test_everything_at_once(docker: Docker) -> None:
     volume = docker.ok("volume", "create")
     docker.ok(
@@ -74,5 +79,5 @@ def test_everything_at_once(docker: Docker) -> None:
     ours = docker.run(*words, IMAGE, "sh", "-c", EVERYTHING)
     docker.ok("volume", "rm", volume)
     assert ours.code == theirs.code == 3, ours.err
-    assert ours.out.splitlines() == theirs.out.splitlines()
+    assert _lines(ours.out) == _lines(theirs.out)
     assert ours.err == theirs.err

@@ -84,7 +84,9 @@ class Docker:
 
     @property
     def runtime_root(self) -> Path:
-        """Where dockerd has the runtime write its containers down."""
+        """Where the runtime writes dockerd's containers down."""
+        if SHIM:
+            return next((self.place / "state/shim").glob("*-moby"))
         return self.place / "exec/runtime-runc/moby"
 
     def __call__(
@@ -294,6 +296,7 @@ def _prepare(docker: Docker) -> None:
     ours = {name: value for name, value in docker.programs.environment.items() if "ENCLOS" in name}
     ours.pop("ENCLOS_STATE_ROOT")  # dockerd says where
     launchers.write(docker.place / "enclos-oci", "ocicli", ours)
+    launchers.write(shim, "shim", ours | {"ENCLOS_STATE_ROOT": os.fspath(docker.place / "state")})
     bare = {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"}
     for name, settings in {BARE: bare, **_BAD}.items():
         launchers.write(docker.place / name, "ocicli", ours | settings)
