@@ -70,6 +70,8 @@ class Attached:
     users: set[str] = field(default_factory=set[str])
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     stirred: bool = False
+    leaving: bool = False
+    closed: bool = False
 
 
 async def join(
@@ -84,7 +86,9 @@ async def join(
     """
     stack = ExitStack()
     namespace = stack.enter_context(namespaces.opened(descriptor, request.network))
-    attached = _known(sandbox, namespace)
+    while (attached := _known(sandbox, namespace)) is not None and attached.leaving:
+        async with attached.busy:
+            continue  # the last user is just giving it up; then it is looked for again
     if attached is None:
         shared = request.shared_network
         attached = Attached(
@@ -145,12 +149,15 @@ async def leave(sandbox: Sandbox, container_id: str) -> None:
     """The container needs its network no longer; without another user it is taken apart."""
     for name, attached in list(sandbox.networks.items()):
         attached.users.discard(container_id)
-        if not attached.users:
-            del sandbox.networks[name]
+        if not attached.users and not attached.leaving:
+            attached.leaving = True
             async with attached.busy:
-                for index in list(attached.ports):
-                    await _unplug(sandbox, attached, index)
-            close(attached)
+                try:
+                    for index in list(attached.ports):
+                        await _unplug(sandbox, attached, index)
+                finally:
+                    close(attached)
+                    sandbox.networks.pop(name, None)
 
 
 async def look_again(sandbox: Sandbox, container_id: str) -> None:
@@ -172,6 +179,8 @@ async def _mirror(sandbox: Sandbox, attached: Attached) -> None:
 async def refresh(sandbox: Sandbox, attached: Attached) -> None:
     """Give the guest what has changed since the last look."""
     async with attached.busy:
+        if attached.leaving:
+            return
         for again in range(_LOOKS):
             after = _look(attached)
             delta = planning.delta(attached.now, after)
@@ -200,6 +209,9 @@ def _look(attached: Attached) -> Wanted:
 
 def close(attached: Attached) -> None:
     """Let go of everything on the host."""
+    if attached.closed:
+        return
+    attached.leaving = attached.closed = True
     _unwatch(attached)
     doors.close(attached.doors)
     mirror.close(attached.mirrored)
@@ -270,12 +282,17 @@ def _lost(sandbox: Sandbox, attached: Attached, index: int) -> None:
 
 async def _replug(sandbox: Sandbox, attached: Attached, index: int) -> None:
     async with attached.busy:
+        if attached.leaving:
+            return
         await _unplug(sandbox, attached, index)
         without = tuple(link for link in attached.now.links if link.index != index)
         kept = tuple(entry for entry in attached.now.entries if index not in entry.indexes)
         attached.now = Wanted(without, kept)
         gone = m.Network(attached.namespace.name, gone=(index,))
-        await sandbox.agent().call("network", gone, m.Nothing, timeout_s=_TIMEOUT_S)
+        try:
+            await sandbox.agent().call("network", gone, m.Nothing, timeout_s=_TIMEOUT_S)
+        except EnclosError as error:
+            log.warning("the guest keeps an interface that has gone", index=index, error=error)
     await _follow(sandbox, attached)
 
 
@@ -325,7 +342,7 @@ def _watch(sandbox: Sandbox, attached: Attached) -> None:
 
     def settle() -> None:
         attached.stirred = False
-        if sandbox.networks.get(attached.namespace.name) is not attached or sandbox.ending:
+        if attached.leaving or sandbox.ending:
             return
         _in_background(sandbox, _follow(sandbox, attached))
 
