@@ -42,7 +42,7 @@ def _slowly() -> str:
 def _child() -> None:
     """One more process, below the daemon and longer there."""
     if os.fork() == 0:
-        time.sleep(2)
+        time.sleep(4)
         os._exit(0)
 
 
@@ -64,7 +64,7 @@ def _in_a_shim(work: Callable[[Any], Any]) -> None:
 
 def test_a_daemon_is_collected_when_it_ends() -> None:
     async def work(shim: Any) -> None:
-        number = int(await children.run(shim, lambda: _daemon(1)))
+        number = int(await children.run(shim, lambda: _daemon(2)))
         assert pid.parent(number) == os.getpid()
         assert shim.adopted == {number}
         await _gone(number)
@@ -75,7 +75,7 @@ def test_a_daemon_is_collected_when_it_ends() -> None:
 
 def test_what_a_daemon_leaves_is_collected_too() -> None:
     async def work(shim: Any) -> None:
-        number = int(await children.run(shim, lambda: _daemon(1, _child)))
+        number = int(await children.run(shim, lambda: _daemon(2, _child)))
         assert pid.children() == {number}
         await _gone(number)
         (below,) = shim.adopted

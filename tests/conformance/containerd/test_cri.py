@@ -247,7 +247,7 @@ def test_attach(pod: Pod) -> None:
         streams.send(channels.STDIN, b"first\n")
         streams.wait(channels.STDOUT, b"first\n")
     assert _ended(pod, name).exit_code == 0
-    assert pod.log(name) == ["first"]
+    wait_for(lambda: pod.log(name) == ["first"], pod.cri.daemon.log)
 
 
 def test_port_forward(cri: Cri, pod: Pod) -> None:
@@ -258,7 +258,6 @@ def test_port_forward(cri: Cri, pod: Pod) -> None:
     while b"forwarded" not in seen:
         assert time.monotonic() < limit, seen
         with cri.streams("PortForward", "port=8081", pod_sandbox_id=pod.id, port=[8081]) as streams:
-            streams.connection.settimeout(5)
             seen = b"".join(streams.rest().values())
 
 
