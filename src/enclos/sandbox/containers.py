@@ -98,13 +98,8 @@ async def _create_in(
         )
         made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
-        await disks.detach(sandbox, container)
-        projections.close(container)
-        del sandbox.containers[request.id]
         process.discard()
-        notices.close(container)
-        shares.unbind(sandbox, request.id)
-        await networks.leave(sandbox, request.id)
+        await ending.let_go(sandbox, container)
         raise
     sandbox.phases.mark("container created")
     _keep(sandbox, container, status="created")

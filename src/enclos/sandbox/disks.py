@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from enclos import log
+from enclos.errors import EnclosError
 from enclos.sandbox.live import Container, Sandbox
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -36,7 +38,13 @@ async def attach(
 
 
 async def detach(sandbox: Sandbox, container: Container) -> None:
-    """Pull a container's disks out, which nobody uses any more."""
+    """Pull a container's disks out, which nobody uses any more.
+
+    One that the guest does not let go of stays plugged, and is no reason to keep the others.
+    """
     for serial in container.disks:
-        await sandbox.the_machine().unplug_disk(serial)
+        try:
+            await sandbox.the_machine().unplug_disk(serial)
+        except EnclosError as error:
+            log.warning("a disk stays plugged", container=container.record.id, error=error)
     container.disks.clear()

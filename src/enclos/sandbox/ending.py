@@ -10,6 +10,7 @@ hear the status.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from enclos import log
@@ -26,6 +27,7 @@ from enclos.wire import messages as m
 _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
 _FORGET_TIMEOUT_S = 60
+_DELETE_TIMEOUT_S = 60
 _OUT_OF_MEMORY = "it ran out of memory"
 
 
@@ -178,13 +180,34 @@ async def remove(sandbox: Sandbox, request: c.Named) -> None:
         return
     if container.init.ended is None:
         container.init.ended = c.Ended(KILLED_STATUS, "deleted")
-    target = m.Target(request.id)
-    await sandbox.agent().call("delete", target, m.Nothing, timeout_s=60)
+    await _delete(sandbox, request.id)
+    if sandbox.containers.get(request.id) is not container:
+        return  # somebody else was quicker
     finish(sandbox, container)
-    await disks.detach(sandbox, container)
-    projections.close(container)
-    shares.unbind(sandbox, request.id)
-    await networks.leave(sandbox, request.id)
-    del sandbox.containers[request.id]
+    await let_go(sandbox, container)
     if _is_over(sandbox):
         stop(sandbox, "")
+
+
+async def _delete(sandbox: Sandbox, container_id: str) -> None:
+    """Have the guest let go first; what it says or fails to say holds nothing up on the host."""
+    target = m.Target(container_id)
+    try:
+        await sandbox.agent().call("delete", target, m.Nothing, timeout_s=_DELETE_TIMEOUT_S)
+    except EnclosError as error:
+        log.warning("the guest did not delete it", container=container_id, error=error)
+
+
+async def let_go(sandbox: Sandbox, container: Container) -> None:
+    """Give back all that a container holds on the host, each part whatever comes of the others."""
+    name = container.record.id
+    try:
+        async with AsyncExitStack() as stack:  # from the last to the first
+            stack.callback(sandbox.containers.pop, name, None)
+            stack.push_async_callback(networks.leave, sandbox, name)
+            stack.callback(shares.unbind, sandbox, name)
+            stack.callback(projections.close, container)
+            stack.callback(notices.close, container)
+            await disks.detach(sandbox, container)
+    except (EnclosError, OSError) as error:
+        log.error("not all of a container could be released", container=name, error=error)

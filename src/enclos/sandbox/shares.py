@@ -6,6 +6,7 @@ the share it made; virtiofsd's jail receives them by propagation.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -30,14 +31,22 @@ def bind(sandbox: Sandbox, name: str, trees: list[int]) -> None:
 
 
 def unbind(sandbox: Sandbox, name: str) -> None:
-    """Undo `bind`; the guest no longer uses any of it."""
+    """Undo `bind`, also one that stopped half way; the guest no longer uses any of it."""
     base: Path = sandbox.plan.share / name
     if not base.exists():
         return
     for target in base.iterdir():
-        libc.umount2(os.fspath(target), libc.MNT_DETACH)
+        _unmount(target)
         if target.is_dir():
             target.rmdir()
         else:
             target.unlink()
     base.rmdir()
+
+
+def _unmount(target: Path) -> None:
+    try:
+        libc.umount2(os.fspath(target), libc.MNT_DETACH)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which says that nothing is mounted there
+            raise
