@@ -10,6 +10,7 @@ hear the status.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -65,10 +66,13 @@ async def _after_exit(sandbox: Sandbox, container: Container, process: Process) 
         process.over.set()
         await _forget(sandbox, process)
         return
+    await _wait_flushed(container.execs.values())
     sandbox.phases.mark("container exited")
     if not is_first(sandbox, container):
         finish(sandbox, container)
     if _is_over(sandbox):
+        _, *others = sandbox.containers.values()
+        await _wait_flushed(other.init for other in others)
         await _sync(sandbox)
         stop(sandbox, "")
 
@@ -107,6 +111,13 @@ async def _flush(process: Process) -> None:
             await asyncio.gather(*waits)
     except TimeoutError:
         log.warning("output not taken in time", container=process.id, exec=process.exec_id)
+
+
+async def _wait_flushed(processes: Iterable[Process]) -> None:
+    """Wait for those that have ended, each of which has had its own time for its output."""
+    for process in list(processes):
+        if process.ended is not None:
+            await process.over.wait()
 
 
 async def _forget(sandbox: Sandbox, process: Process) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,10 +21,17 @@ from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
 from enclos.state.records import ContainerRecord
 from enclos.state.store import StateRoot
+from enclos.wire import codec, frames
 from enclos.wire import control as c
+from enclos.wire import messages as m
+from enclos.wire.link import Handlers, Link
+from enclos.wire.streams import Output
 from tests.support.apart import apart
 
 FIRST, OTHER = "first", "other"
+PIECE, PIECES = bytes(30_000), 5
+"""More than a pipe holds, less than a socket."""
+LIMIT_S = 20
 
 
 class Guest:
@@ -114,5 +125,58 @@ def test_a_container_can_be_removed_twice_at_once(tmp_path: Path) -> None:
         twice = (ending.remove(sandbox, c.Named(OTHER)) for _ in range(2))
         assert await asyncio.gather(*twice) == [None, None]
         assert list(sandbox.containers) == [FIRST]
+
+    _play(tmp_path, Guest(), work)
+
+
+class Wire:
+    """The guest's end of a link: says what it is told to, and reads nothing."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        ours, self._theirs = socket.socketpair()
+        self.link = Link(ours, Handlers(event=partial(ending.on_event, sandbox)), name="agent")
+
+    def stream(self, process: Process, *, count: int) -> int:
+        """Output of a process, ended; answers the descriptor that it is read from."""
+        reader, writer = os.pipe()
+        output = Output(self.link, self.link.number())
+        process.outputs.append(output)
+        output.attach(writer)
+        for _ in range(count):
+            self._say(frames.encode(frames.DATA, output.number, PIECE))
+        self._say(frames.encode(frames.END, output.number))
+        return reader
+
+    def exited(self, process: Process) -> None:
+        body = b"exited\n" + codec.encode(m.Exited(process.id, process.exec_id, 0, 1))
+        self._say(frames.encode_message(frames.EVENT, 0, body))
+
+    def _say(self, data: bytes) -> None:
+        self._theirs.sendall(data)
+
+
+@pytest.mark.parametrize("whose", ["exec", "container"])
+def test_nothing_ends_before_the_output_of_those_that_ended_before_is_out(
+    tmp_path: Path, whose: str
+) -> None:
+    async def work(sandbox: Sandbox) -> None:
+        wire = Wire(sandbox)
+        first, other = sandbox.containers.values()
+        process = other.init
+        if whose == "exec":
+            process = first.execs["e"] = Process(FIRST, "e", terminal=False)
+            other.record = replace(other.record, status="stopped")
+        reader = wire.stream(process, count=PIECES)
+        wire.exited(process)
+        wire.exited(first.init)
+        await asyncio.sleep(0.2)
+        assert first.init.ended is not None
+        assert not sandbox.ending
+        assert not process.over.is_set()
+        got = 0
+        while got < PIECES * len(PIECE):
+            got += len(await asyncio.to_thread(os.read, reader, 1 << 20))
+        await asyncio.wait_for(sandbox.finish.wait(), LIMIT_S)
+        assert process.over.is_set()
 
     _play(tmp_path, Guest(), work)
