@@ -126,18 +126,15 @@ async def start(shim: Shim, request: task_pb2.StartRequest) -> task_pb2.StartRes
     """Let a container's program, or a registered process, run."""
     task = shim.task(request.id)
     proc = task.proc(request.exec_id)
-    if proc.exit is not None or proc.starting or proc.started.is_set():
+    if proc.exit is not None or proc.busy.locked() or proc.started:
         raise WrongState("cannot start an already running container")
     shim.check_alive()
-    proc.starting = True
-    try:
+    async with proc.busy:
         if proc is task.init:
             await _start_init(shim, task)
         else:
             await _start_exec(shim, task, proc)
-    finally:
-        proc.starting = False
-        proc.started.set()
+        proc.started = True
     return task_pb2.StartResponse(pid=proc.pid)
 
 
@@ -156,11 +153,13 @@ def _couple(proc: Proc) -> None:
     live, streams = proc.live, proc.streams
     if live is None:
         raise WrongState("container not running")
+    if not streams.descriptors:
+        return  # it has them from a Start that failed later on
+    streams.open_input()
+    if live.stdin is not None and streams.names.stdin:
+        live.stdin.attach(streams.descriptors.pop(0), ends=True)
     for output in live.outputs:
         output.attach(streams.descriptors.pop(0))
-    streams.open_input()
-    if live.stdin is not None and streams.descriptors:
-        live.stdin.attach(streams.descriptors.pop(0), ends=True)
 
 
 async def _start_exec(shim: Shim, task: Task, proc: Proc) -> None:
@@ -199,7 +198,7 @@ async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.Delete
     """Remove a task that has stopped or was never started, or a process that has."""
     task = shim.task(request.id)
     proc = task.proc(request.exec_id)
-    if proc.exit is None and (proc.starting or proc.started.is_set()):
+    if proc.exit is None and (proc.busy.locked() or proc.started):
         raise WrongState(f"cannot delete container {request.id} that is not stopped: running")
     await stdio.wait_read(proc.streams)
     if proc is task.init:

@@ -47,7 +47,7 @@ async def state(shim: Shim, request: task_pb2.StateRequest) -> task_pb2.StateRes
 def _status(task: Task, proc: Proc) -> task_pb2.Status:
     if proc.exit is not None:
         return task_pb2.STOPPED
-    if not proc.started.is_set():
+    if not proc.started:
         return task_pb2.CREATED
     return task_pb2.PAUSED if task.paused else task_pb2.RUNNING
 

@@ -30,9 +30,9 @@ class Exit:
 class Proc:
     """A task's init (`exec_id` is empty) or an exec process, from its registration on.
 
-    `asked` is what an exec process is to be. `live` is the engine's, once there is one. `starting`
-    while Start is at work, whose event comes before that of the end. `exit` is set, and told,
-    before `over`.
+    `asked` is what an exec process is to be. `live` is the engine's, once there is one. `busy` is
+    held while Start is at work, whose event comes before that of the end; `started` says that it
+    has succeeded. `exit` is set, and told, before `over`.
     """
 
     id: str
@@ -43,8 +43,8 @@ class Proc:
     began_ns: int = 0
     live: Process | None = None
     exit: Exit | None = None
-    starting: bool = False
-    started: asyncio.Event = field(default_factory=asyncio.Event)
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    started: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     watcher: asyncio.Task[None] | None = None
 

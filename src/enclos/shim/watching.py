@@ -55,8 +55,8 @@ def forget(proc: Proc) -> None:
 async def _follow(shim: Shim, task: Task, proc: Proc, process: Process) -> None:
     """Tell how a process ended, after its start has been told and its output is out."""
     await process.over.wait()
-    if proc.starting:
-        await proc.started.wait()
+    async with proc.busy:
+        pass
     if proc is task.init:
         await _wait_execs(task)
     status = process.ended.status if process.ended is not None else KILLED_STATUS
