@@ -19,6 +19,7 @@ from enclos.sandbox import (
     networks,
     notices,
     outputlog,
+    passed,
     projections,
     shares,
     uplinks,
@@ -65,56 +66,66 @@ async def _create_in(
     uplink: tuple[uplinks.Uplinked | None, ExitStack],
 ) -> c.Pid:
     _check_descriptors(request, descriptors)
-    trees = descriptors[: 1 + request.sources]
-    passed = descriptors[len(trees) : len(trees) + disks.count(request)]
-    before = len(trees) + len(passed)
-    network = descriptors[before]
-    stdio = descriptors[before + 1 + bool(request.notices) :]
-    shares.bind(sandbox, request.id, trees)
-    process = Process(request.id, "", terminal=request.channels.terminal)
-    container = Container(record, process, relay=notices.relay(request, descriptors[before + 1 :]))
-    sandbox.containers[request.id] = container
-    sandbox.begun(process)
-    try:
-        projections.follow(sandbox, container, request.projected)
-        plugged = await disks.attach(sandbox, container, request, passed)
-        wiring = _wire(sandbox, process, request.channels, log=request.log)
-        if request.attached:  # no waiting from here on: the request goes before the input
-            attached = _couple(process, request.channels, stdio, stdin_ends=True)
-            process.tied += attached if request.tied else ()
-        message = m.CreateContainer(
-            request.id,
-            request.spec,
-            wiring,
-            request.shm_owner,
-            request.shm_bytes,
-            plugged,
-            all_devices=request.all_devices,
-            local=request.local,
-            network=await _network(sandbox, request, network, *uplink),
-            own_network=request.own_network,
-            notices=bool(request.notices),
-            projected=request.projected,
-        )
-        made = await sandbox.agent().call("create", message, m.Started, timeout_s=CREATE_TIMEOUT_S)
-    except BaseException:
-        process.discard()
-        await ending.let_go(sandbox, container)
-        raise
+    trees = passed.take(descriptors, 1 + request.sources)
+    plugs = passed.take(descriptors, disks.count(request))
+    network = passed.take(descriptors, 1)
+    told = passed.take(descriptors, int(bool(request.notices)))
+    with passed.closing(trees, plugs, network, told):
+        process = Process(request.id, "", terminal=request.channels.terminal)
+        container = Container(record, process, relay=notices.relay(request, told))
+        sandbox.containers[request.id] = container
+        sandbox.begun(process)
+        try:
+            shares.bind(sandbox, request.id, trees)
+            projections.follow(sandbox, container, request.projected)
+            plugged = await disks.attach(sandbox, container, request, plugs)
+            joined = await _network(sandbox, request, network, *uplink)
+            wiring = _wire(sandbox, process, request.channels, log=request.log)
+            if request.attached:  # no waiting from here on: the request goes before the input
+                attached = _couple(process, request.channels, descriptors, stdin_ends=True)
+                process.tied += attached if request.tied else ()
+            message = _message(request, wiring, plugged, joined)
+            made = await sandbox.agent().call(
+                "create", message, m.Started, timeout_s=CREATE_TIMEOUT_S
+            )
+        except BaseException:
+            process.discard()
+            await ending.let_go(sandbox, container)
+            raise
     sandbox.phases.mark("container created")
     _keep(sandbox, container, status="created")
     return c.Pid(made.pid)
 
 
+def _message(
+    request: c.Create, wiring: m.Stdio, plugged: tuple[m.Disk, ...], network: str
+) -> m.CreateContainer:
+    """The same for the guest."""
+    return m.CreateContainer(
+        request.id,
+        request.spec,
+        wiring,
+        request.shm_owner,
+        request.shm_bytes,
+        plugged,
+        all_devices=request.all_devices,
+        local=request.local,
+        network=network,
+        own_network=request.own_network,
+        notices=bool(request.notices),
+        projected=request.projected,
+    )
+
+
 async def _network(
     sandbox: Sandbox,
     request: c.Create,
-    descriptor: int,
+    descriptors: list[int],
     uplinked: uplinks.Uplinked | None,
     way: ExitStack,
 ) -> str:
     """The guest's name of the network that the container is in."""
-    name = await networks.join(sandbox, request, descriptor, uplinked, way)
+    name = await networks.join(sandbox, request, descriptors.pop(), uplinked, way)
     sandbox.phases.mark("network joined")
     return name
 
@@ -260,25 +271,15 @@ def _couple(
     """Give a process' streams to descriptors: one for a terminal, two if those are split, else
     stdin, stdout, stderr.
 
-    Returns what gives each of them back.
+    Takes them; returns what gives each of them back.
     """
     if len(descriptors) != _stdio_count(channels):
-        for descriptor in descriptors:
-            os.close(descriptor)
         raise InvalidRequest(f"{len(descriptors)} descriptors do not fit the streams")
-    if channels.terminal and channels.split:
-        outputs = descriptors[-1:]
-        back = [process.outputs[0].attach(outputs[0])]
-    elif channels.terminal:
+    if channels.terminal and not channels.split:
         back = [process.outputs[0].attach(os.dup(descriptors[0]))]
-        outputs = descriptors[:0]
     else:
-        outputs = descriptors[-2:]
-        back = [
-            output.attach(descriptor)
-            for output, descriptor in zip(process.outputs, outputs, strict=True)
-        ]
-    for reading in descriptors[: len(descriptors) - len(outputs)]:
+        back = [output.attach(descriptors.pop()) for output in reversed(process.outputs)]
+    for reading in passed.take(descriptors, len(descriptors)):
         if channels.stdin and process.stdin is not None:
             back.append(process.stdin.attach(reading, ends=stdin_ends))
         else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.sandbox.live import Container, Sandbox
@@ -19,21 +17,20 @@ def count(request: c.Create) -> int:
 async def attach(
     sandbox: Sandbox, container: Container, request: c.Create, descriptors: list[int]
 ) -> tuple[m.Disk, ...]:
-    """Plug a container's disks and, for the first who wants it, the sandbox's own; closes them."""
+    """Plug a container's disks and, for the first who wants it, the sandbox's own.
+
+    QEMU gets copies of the descriptors, which stay the caller's.
+    """
     machine = sandbox.the_machine()
     found: list[m.Disk] = []
-    try:
-        for disk, descriptor in zip(request.disks, descriptors, strict=False):
-            serial = f"disk{next(sandbox.disk_numbers)}"
-            await machine.plug_disk(descriptor, serial, readonly=disk.readonly, block=True)
-            container.disks.append(serial)
-            found.append(m.Disk(serial, disk.node))
-        if request.local and not sandbox.has_local_disk:
-            await machine.plug_disk(descriptors[-1], m.LOCAL_SERIAL, readonly=False, block=False)
-            sandbox.has_local_disk = True
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    for disk, descriptor in zip(request.disks, descriptors, strict=False):
+        serial = f"disk{next(sandbox.disk_numbers)}"
+        await machine.plug_disk(descriptor, serial, readonly=disk.readonly, block=True)
+        container.disks.append(serial)
+        found.append(m.Disk(serial, disk.node))
+    if request.local and not sandbox.has_local_disk:
+        await machine.plug_disk(descriptors[-1], m.LOCAL_SERIAL, readonly=False, block=False)
+        sandbox.has_local_disk = True
     return tuple(found)
 
 

@@ -78,10 +78,10 @@ def open_socket(found: Notices | None, opened: ExitStack) -> list[int]:
 
 
 def relay(request: c.Create, descriptors: list[int]) -> Relay | None:
-    """What a supervisor has been handed for it; closed with the container."""
+    """What a supervisor has been handed for it, out of its list; closed with the container."""
     if not request.notices:
         return None
-    return Relay(socket.socket(fileno=descriptors[0]), Kind(request.notices))
+    return Relay(socket.socket(fileno=descriptors.pop()), Kind(request.notices))
 
 
 def close(container: Container) -> None:

@@ -10,18 +10,25 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest
-from enclos.sandbox import accepting, containers, ending, figures, growth, notices, starvation
+from enclos.sandbox import (
+    accepting,
+    containers,
+    ending,
+    figures,
+    growth,
+    notices,
+    passed,
+    starvation,
+)
 from enclos.sandbox.live import Sandbox
 from enclos.wire import codec
 from enclos.wire import control as c
 from enclos.wire import messages as m
 from enclos.wire.link import Handlers, Link, Request
-
-T = TypeVar("T")
 
 Handler = Callable[..., Awaitable[object]]
 
@@ -74,8 +81,10 @@ class Client:
 
     async def _serve_with_descriptors(self, request: Request) -> object:
         kind, handler = _WITH_DESCRIPTORS[request.method]
-        message: Any = _decode_or_close(kind, request)
-        answer = await handler(self._sandbox, message, list(request.descriptors))
+        given = list(request.descriptors)
+        with passed.closing(given):
+            message: Any = codec.decode(kind, request.body)
+            answer = await handler(self._sandbox, message, given)
         if isinstance(message, c.Create) and self._gone:
             await self._disown(message.id)
         elif isinstance(message, c.Create | c.Exec) and message.tied:
@@ -135,15 +144,6 @@ async def _destroy(sandbox: Sandbox, kill: m.Signal) -> None:
         await containers.signal(sandbox, kill)
     except EnclosError as error:
         log.info("nothing left to kill", container=kill.id, error=error)
-
-
-def _decode_or_close(kind: type[T], request: Request) -> T:
-    try:
-        return codec.decode(kind, request.body)
-    except EnclosError:
-        for descriptor in request.descriptors:
-            os.close(descriptor)
-        raise
 
 
 def listen(sandbox: Sandbox, listener: socket.socket) -> None:

@@ -16,18 +16,19 @@ from enclos.sandbox.live import Sandbox
 
 
 def bind(sandbox: Sandbox, name: str, trees: list[int]) -> None:
-    """Attach `trees` at share/NAME/rootfs, share/NAME/m0, m1, …; closes them."""
+    """Attach `trees` at share/NAME/rootfs, share/NAME/m0, m1, …; takes those it has attached."""
     base = sandbox.plan.share / name
     base.mkdir()
     base.chmod(0o755)  # whatever our umask: root of a user namespace passes as anybody
-    for index, tree in enumerate(trees):
+    for index in range(len(trees)):
+        tree = trees[0]
         target = base / ("rootfs" if index == 0 else f"m{index - 1}")
         if stat.S_ISDIR(os.fstat(tree).st_mode):
             target.mkdir()
         else:
             target.touch()
         mountapi.move_mount(tree, os.fspath(target))
-        os.close(tree)
+        os.close(trees.pop(0))
 
 
 def unbind(sandbox: Sandbox, name: str) -> None:
