@@ -9,7 +9,8 @@ from typing import Final
 
 from enclos.errors import EnclosError, InvalidRequest
 from enclos.ids import new_id
-from enclos.linux import files, fork
+from enclos.linux import files, fork, pidfd
+from enclos.linux.pid import ProcessRef
 from enclos.oci.execution import Changes, exec_process
 from enclos.oci.load import dump_process, load_process
 from enclos.oci.rules_process import check_process
@@ -53,22 +54,22 @@ def _attached(call: Invocation, root: StateRoot, process: Process, streams: Stre
     with forwarding(root, name, exec_id=new.exec_id, terminal_fd=terminal_fd):
         if call.flags.text("pid-file") or call.flags.text("pidfd-socket"):
             fork.become_subreaper()
-            pid = _standing(call, root, new, streams)
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            standin = _standing(call, root, new, streams)
+            return os.waitstatus_to_exitcode(os.waitpid(standin.pid, 0)[1])
         connection = execute.run(root, name, new, descriptors=streams.descriptors)
         return execute.wait_process(connection, name, new.exec_id).status
 
 
-def _standing(call: Invocation, root: StateRoot, new: NewProcess, streams: Streams) -> int:
-    """Start it with a stand-in; its pid, which whoever asked for has been told."""
+def _standing(call: Invocation, root: StateRoot, new: NewProcess, streams: Streams) -> ProcessRef:
+    """Start it with a stand-in, whose pid whoever asked for has been told."""
     name = call.arguments[0]
-    pid = execute.run_with_standin(root, name, new, descriptors=streams.descriptors)
+    standin = execute.run_with_standin(root, name, new, descriptors=streams.descriptors)
     try:
-        bundle.hand_out(call, pid)
+        bundle.hand_out(call, standin.pid)
     except EnclosError:
-        os.kill(pid, signal.SIGKILL)
+        pidfd.send_signal(standin, signal.SIGKILL)
         raise
-    return pid
+    return standin
 
 
 def _new(process: Process, streams: Streams) -> NewProcess:

@@ -18,7 +18,7 @@ from typing import Final
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound, WrongState
-from enclos.linux import fork, libc, mount, namespaces, pid
+from enclos.linux import fork, libc, mount, namespaces, pid, pidfd
 from enclos.network import tenants
 from enclos.oci import validate
 from enclos.oci.linux import Namespace
@@ -244,8 +244,8 @@ def _create_in(
         pid_number = _fork_standin(
             new, guest, root, standing=standing, opened=opened, entrance=entrance
         )
-        undo.callback(_kill, pid_number)
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
+        undo.callback(pidfd.send_signal, record.process, signal.SIGKILL)
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
         network = _network(guest, pid_number, opened)
         told = notices.open_socket(guest.notices, opened)
@@ -387,13 +387,6 @@ def _joined(listed: Sequence[Namespace], opened: ExitStack) -> tuple[tuple[int, 
                 )
             found.append((descriptor, namespaces.FLAGS[namespace.type]))
     return tuple(found)
-
-
-def _kill(pid_number: int) -> None:
-    try:
-        os.kill(pid_number, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it noticed by itself
 
 
 def _give_up(connection: client.Connection, container_id: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from enclos.linux import pid
+from enclos.linux import pid, pidfd
+from enclos.linux.pid import ProcessRef
 from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import client, hostgroup, reach, standin
 from enclos.sandbox.client import Connection
@@ -52,27 +53,28 @@ def wait_process(connection: Connection, container_id: str, exec_id: str) -> c.E
 
 def run_with_standin(
     root: StateRoot, container_id: str, new: NewProcess, *, descriptors: Sequence[int]
-) -> int:
-    """Start it with a stand-in below the caller's monitor; returns the stand-in's pid."""
+) -> ProcessRef:
+    """Start it with a stand-in below the caller's monitor; returns the stand-in."""
     record = check_running(root, container_id)
     _, connection = reach.living(root, container_id)
     duty = standin.Duty(container_id, new.exec_id, new.arguments, new.slave, new.oom_score_adj)
     standing = client.open_socket(root.sandbox(record.sandbox_id))
     with hostgroup.entrance(record.cgroup) as entrance:
-        number = standin.fork_exec(record.pid, duty, standing, entrance=entrance)
-    kept = records.ExecRecord(new.exec_id, number, pid.start_time(number))
-    records.save_exec(root, container_id, kept)  # the supervisor removes it when it ends
-    request = c.Exec(container_id, new.exec_id, new.process, new.channels)
+        number = standin.fork_exec(record.process, duty, standing, entrance=entrance)
+    process = ProcessRef(number, pid.start_time(number))
     try:
+        kept = records.ExecRecord(new.exec_id, process.pid, process.start)
+        records.save_exec(root, container_id, kept)  # the supervisor removes it when it ends
+        request = c.Exec(container_id, new.exec_id, new.process, new.channels)
         connection.call("exec", request, c.Pid, descriptors=descriptors)
     except BaseException:
-        os.kill(number, 9)
+        pidfd.send_signal(process, signal.SIGKILL)
         records.remove_exec(root, container_id, new.exec_id)
         raise
     standin.tell_size(connection, duty)
     standin.report_for_duty(standing, duty, number)
     connection.close()
-    return number
+    return process
 
 
 def check_running(root: StateRoot, container_id: str) -> records.ContainerRecord:

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos import log
-from enclos.errors import EnclosError, Lost, MachineFailed
-from enclos.linux import fork, inroot, libc, mountapi, terminal
+from enclos.errors import EnclosError, Lost, MachineFailed, WrongState
+from enclos.linux import fork, inroot, libc, mountapi, pidfd, terminal
 from enclos.linux.cgroup import group
+from enclos.linux.pid import ProcessRef
 from enclos.sandbox.client import Connection
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -81,14 +82,14 @@ def fork_init(
 
 
 def fork_exec(
-    init_pid: int, duty: Duty, connection: socket.socket, *, entrance: Sequence[int] = ()
+    init: ProcessRef, duty: Duty, connection: socket.socket, *, entrance: Sequence[int] = ()
 ) -> int:
     """Fork the stand-in of an exec process into the namespaces of the container's init.
 
     It enters the control group behind `entrance` in its own time: the kernel takes a moment for
     that (a grace period of 10 to 20 ms) which nobody should wait for.
     """
-    return _fork(lambda: _join(init_pid), lambda: None, duty, connection, late=entrance)
+    return _fork(lambda: _join(init), lambda: None, duty, connection, late=entrance)
 
 
 def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:
@@ -178,8 +179,10 @@ def _leave(home: Home) -> None:
     libc.unshare(home.unshared | libc.CLONE_NEWNS)
 
 
-def _join(init_pid: int) -> None:
-    descriptor = os.pidfd_open(init_pid)
+def _join(init: ProcessRef) -> None:
+    descriptor = pidfd.open_verified(init)
+    if descriptor is None:
+        raise WrongState("its container's own stand-in process has ended")
     kinds = (
         libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWNET
         | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS

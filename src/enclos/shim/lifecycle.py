@@ -191,7 +191,8 @@ def _execute(shim: Shim, proc: Proc) -> str:
         oom_score_adj=proc.asked.oom_score_adj,
     )
     root = shim.place.root
-    return str(execute.run_with_standin(root, proc.id, new, descriptors=streams.descriptors))
+    standin = execute.run_with_standin(root, proc.id, new, descriptors=streams.descriptors)
+    return str(standin.pid)
 
 
 async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.DeleteResponse:
