@@ -45,24 +45,32 @@ async def create(shim: Shim, request: task_pb2.CreateTaskRequest) -> task_pb2.Cr
         await loggers.wait_ready(streams)
         task = Task(request.id, bundle, Proc(request.id, "", streams))
         shim.add(task)
-        try:
-            pid = await children.run(shim, lambda: _create(shim, task, mounts))
-        except BaseException:
-            watching.forget(task.init)
-            del shim.tasks[request.id]
-            raise
-    task.init.pid = int(pid)
-    event = events_pb2.TaskCreate(
+        async with task.init.busy:
+            try:
+                pid = await children.run(shim, lambda: _create(shim, task, mounts))
+            except BaseException:
+                watching.forget_task(task)
+                del shim.tasks[request.id]
+                raise
+            task.init.pid = int(pid)
+            shim.publisher.publish(_created(request, task))
+    return task_pb2.CreateTaskResponse(pid=task.init.pid)
+
+
+def _created(request: task_pb2.CreateTaskRequest, task: Task) -> events_pb2.TaskCreate:
+    """The event of a new task."""
+    return events_pb2.TaskCreate(
         container_id=request.id,
         bundle=request.bundle,
         rootfs=request.rootfs,
         io=events_pb2.TaskIO(
-            stdin=names.stdin, stdout=names.stdout, stderr=names.stderr, terminal=names.terminal
+            stdin=request.stdin,
+            stdout=request.stdout,
+            stderr=request.stderr,
+            terminal=request.terminal,
         ),
         pid=task.init.pid,
     )
-    shim.publisher.publish(event)
-    return task_pb2.CreateTaskResponse(pid=task.init.pid)
 
 
 def _create(shim: Shim, task: Task, mounts: list[Mount]) -> str:

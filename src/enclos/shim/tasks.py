@@ -31,8 +31,8 @@ class Proc:
     """A task's init (`exec_id` is empty) or an exec process, from its registration on.
 
     `asked` is what an exec process is to be. `live` is the engine's, once there is one. `busy` is
-    held while Start is at work, whose event comes before that of the end; `started` says that it
-    has succeeded. `exit` is set, and told, before `over`.
+    held while Create or Start is at work, whose event comes before that of the end; `started` says
+    that Start has succeeded. `exit` is set, and told, before `over`.
     """
 
     id: str

@@ -52,6 +52,13 @@ def forget(proc: Proc) -> None:
         proc.over.set()
 
 
+def forget_task(task: Task) -> None:
+    """Its init never came to be, nor will there be news of its memory."""
+    forget(task.init)
+    if task.watcher is not None:
+        task.watcher.cancel()
+
+
 async def _follow(shim: Shim, task: Task, proc: Proc, process: Process) -> None:
     """Tell how a process ended, after its start has been told and its output is out."""
     await process.over.wait()

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from enclos.errors import HostUnfit, NotFound
-from enclos.sandbox.live import Process
+from enclos.sandbox.live import Container, Process
 from enclos.shim import children, lifecycle, running, watching
 from enclos.shim.proto import task_pb2
 from enclos.shim.stdio import Names, Stdio
@@ -152,3 +152,51 @@ def test_an_end_during_start_is_told_after_it(world: World) -> None:
 
     asyncio.run(play())
     assert world.published == [("TaskStart", 7), ("TaskExit", 7)]
+
+
+def _create(world: World, *, stdout: str = "") -> Coroutine[Any, Any, object]:
+    return lifecycle.create(
+        world.shim, task_pb2.CreateTaskRequest(id=NAME, bundle="/b", stdout=stdout)
+    )
+
+
+def test_an_end_during_create_is_told_after_it(world: World) -> None:
+    async def ends() -> str:
+        watching.begun(world.shim, world.process)
+        world.process.over.set()
+        await asyncio.sleep(0.01)
+        return "7"
+
+    world.verbs.append(ends)
+
+    async def play() -> None:
+        await _create(world)
+        task = world.shim.tasks[NAME]
+        await task.init.over.wait()
+        task.init.streams.close()
+
+    asyncio.run(play())
+    assert world.published == [("TaskCreate", 7), ("TaskExit", 7)]
+
+
+def test_of_a_create_that_fails_nothing_is_told_or_followed(world: World) -> None:
+    container = Container(cast("Any", None), world.process)
+    cast("Any", world.shim.sandbox).container = {NAME: container}.__getitem__
+
+    async def ends() -> str:
+        watching.begun(world.shim, world.process)
+        world.process.over.set()
+        await asyncio.sleep(0.01)
+        return await _unfit()
+
+    world.verbs.append(ends)
+
+    async def play() -> None:
+        with pytest.raises(HostUnfit):
+            await _create(world)
+        await asyncio.sleep(0.01)  # what was cancelled ends in the loop's next rounds
+        assert not world.shim.tasks
+        assert not world.shim.background
+
+    asyncio.run(play())
+    assert world.published == []
