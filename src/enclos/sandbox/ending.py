@@ -150,13 +150,21 @@ def finish(sandbox: Sandbox, container: Container) -> None:
             exit_reason=ended.reason,
             finished_at=records.now(),
         )
-        records.save_container(sandbox.root, container.record)
+        _save(sandbox, container)
     for process in (*container.execs.values(), container.init):
         if process.ended is None:
             process.ended = c.Ended(KILLED_STATUS, ended.reason)
         process.over.set()
     notices.close(container)
     container.tell()
+
+
+def _save(sandbox: Sandbox, container: Container) -> None:
+    """Write the record; where that cannot be done, those who wait hear the status all the same."""
+    try:
+        records.save_container(sandbox.root, container.record)
+    except (EnclosError, OSError) as error:
+        log.error("an end is not written down", container=container.record.id, error=error)
 
 
 def stop(sandbox: Sandbox, reason: str) -> None:

@@ -223,8 +223,9 @@ def close(attached: Attached) -> None:
 
 def close_all(sandbox: Sandbox) -> None:
     """The same for every network: the machine is gone."""
-    for attached in sandbox.networks.values():
-        close(attached)
+    with ExitStack() as stack:
+        for attached in sandbox.networks.values():
+            stack.callback(close, attached)
     sandbox.networks.clear()
 
 

@@ -167,7 +167,7 @@ async def _live(
 ) -> None:
     import asyncio
 
-    from enclos.sandbox import ending, networks, service
+    from enclos.sandbox import ending, service
 
     if front is not None:
         sandbox.hosted = True
@@ -185,16 +185,33 @@ async def _live(
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    networks.close_all(sandbox)
-    stack.close()
+    _release(sandbox, stack)
     for container in list(sandbox.containers.values()):
         ending.finish(sandbox, container)
-    records.remove_sandbox(sandbox.root, sandbox.plan.id)
+    _forget(sandbox)
     for link in list(sandbox.clients):
         await link.drain(timeout_s=_DRAIN_S)
         link.close()
     if front is not None:
         await front.outlive()
+
+
+def _release(sandbox: Sandbox, stack: ExitStack) -> None:
+    """Release every resource, whatever comes of the others: how containers ended is to be told."""
+    from enclos.sandbox import networks
+
+    try:
+        with stack:
+            networks.close_all(sandbox)
+    except (EnclosError, OSError) as error:
+        log.error("not everything could be released", error=error)
+
+
+def _forget(sandbox: Sandbox) -> None:
+    try:
+        records.remove_sandbox(sandbox.root, sandbox.plan.id)
+    except OSError as error:
+        log.error("the sandbox's directory stays", error=error)
 
 
 def _end_if_lonely(sandbox: Sandbox) -> None:

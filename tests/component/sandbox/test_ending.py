@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, cast
 import pytest
 
 from enclos.errors import EnclosError, GuestFailed, TimedOut
-from enclos.sandbox import ending, shares
+from enclos.sandbox import containers, ending, networks, shares, supervisor
 from enclos.sandbox.boot import Phases
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
@@ -180,3 +181,49 @@ def test_nothing_ends_before_the_output_of_those_that_ended_before_is_out(
         assert process.over.is_set()
 
     _play(tmp_path, Guest(), work)
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_status_is_told_though_nothing_can_be_written_or_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    def close(attached: Any) -> None:
+        closed.append(attached)
+        _full()
+
+    async def work(sandbox: Sandbox) -> None:
+        monkeypatch.setattr(records, "save_container", _full)
+        monkeypatch.setattr(records, "remove_sandbox", _full)
+        monkeypatch.setattr(networks, "close", close)
+        sandbox.networks.update(one=cast("Any", "one"), two=cast("Any", "two"))
+        sandbox.link = None
+        sandbox.machine = None
+        sandbox.ready.set()
+        stack = ExitStack()
+        stack.callback(closed.append, "stack")
+        stack.callback(_full)
+        waiting = asyncio.create_task(containers.wait(sandbox, c.Named(OTHER)))
+        await asyncio.sleep(0)
+        sandbox.containers[OTHER].init.ended = c.Ended(0)
+        ending.stop(sandbox, "")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(os.fspath(tmp_path / "socket"))
+        listener.listen()
+        start = cast("Any", None)
+        with monkeypatch.context() as booting:
+            booting.setattr(supervisor, "_boot", _nothing)
+            await supervisor._live(sandbox, start, stack, listener=listener, front=None)
+        assert (await asyncio.wait_for(waiting, LIMIT_S)).status == 0
+        assert sorted(closed) == ["one", "stack", "two"]
+        listener.close()
+
+    _play(tmp_path, Guest(), work)
+
+
+async def _nothing(*_: object) -> None:
+    return None
