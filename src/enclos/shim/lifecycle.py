@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -41,7 +43,7 @@ async def create(shim: Shim, request: task_pb2.CreateTaskRequest) -> task_pb2.Cr
     bundle = Path(request.bundle)
     mounts = [Mount(m.type, m.source, m.target, tuple(m.options)) for m in request.rootfs]
     names = Names(request.stdin, request.stdout, request.stderr, request.terminal)
-    with stdio.opened(names, environment=_logger_environment(shim, request.id)) as streams:
+    with _opened(shim, request.id, names) as streams:
         await loggers.wait_ready(streams)
         task = Task(request.id, bundle, Proc(request.id, "", streams))
         shim.add(task)
@@ -101,8 +103,21 @@ def _create(shim: Shim, task: Task, mounts: list[Mount]) -> str:
     return str(made.record.pid)
 
 
-def _logger_environment(shim: Shim, name: str) -> dict[str, str]:
-    return {"CONTAINER_ID": name, "CONTAINER_NAMESPACE": shim.namespace}
+@contextmanager
+def _opened(shim: Shim, name: str, names: Names) -> Iterator[Stdio]:
+    """Streams for a process of container `name`; an error in the body ends their logger, too."""
+    environment = {"CONTAINER_ID": name, "CONTAINER_NAMESPACE": shim.namespace}
+    with stdio.opened(names, environment=environment) as streams:
+        try:
+            yield streams
+        except BaseException:
+            _end_logger(shim, streams)
+            raise
+
+
+def _end_logger(shim: Shim, streams: Stdio) -> None:
+    if streams.logger is not None:
+        watching.in_background(shim, loggers.end(streams.logger))
 
 
 async def execute_process(shim: Shim, request: task_pb2.ExecProcessRequest) -> Empty:
@@ -171,9 +186,8 @@ def _couple(proc: Proc) -> None:
 
 
 async def _start_exec(shim: Shim, task: Task, proc: Proc) -> None:
-    environment = _logger_environment(shim, task.id)
     try:
-        with stdio.opened(proc.streams.names, environment=environment) as streams:
+        with _opened(shim, task.id, proc.streams.names) as streams:
             await loggers.wait_ready(streams)
             streams.input_closed = proc.streams.input_closed
             streams.open_input()
@@ -214,9 +228,7 @@ async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.Delete
         await _delete_task(shim, task)
     else:
         task.execs.pop(proc.exec_id, None)
-    logger = proc.streams.logger
-    if logger is not None:
-        watching.in_background(shim, loggers.end(logger))
+    _end_logger(shim, proc.streams)
     proc.streams.close()
     answer = task_pb2.DeleteResponse(pid=proc.pid)
     if proc.exit is not None:

@@ -37,6 +37,7 @@ async def end(logger: ProcessRef) -> None:
     """Let the program write what it has, then terminate it, then kill it."""
     descriptor = pidfd.open_verified(logger)
     if descriptor is None:
+        _reap(logger)
         return
     try:
         if await _wait_readable(descriptor, _GRACE_S):
@@ -47,8 +48,13 @@ async def end(logger: ProcessRef) -> None:
             pidfd.send_signal(logger, signal.SIGKILL)
     finally:
         os.close(descriptor)
-        with suppress(ChildProcessError):
-            os.waitpid(logger.pid, os.WNOHANG)  # we have adopted it
+        _reap(logger)
+
+
+def _reap(logger: ProcessRef) -> None:
+    """We have adopted it, and somebody may have been quicker."""
+    with suppress(ChildProcessError):
+        os.waitpid(logger.pid, os.WNOHANG)
 
 
 async def _wait_readable(descriptor: int, timeout_s: float) -> bool:

@@ -12,13 +12,16 @@ from typing import Any, cast
 import pytest
 
 from enclos.errors import HostUnfit, NotFound
+from enclos.linux import fork
 from enclos.sandbox.live import Container, Process
 from enclos.shim import children, lifecycle, running, watching
 from enclos.shim.proto import task_pb2
 from enclos.shim.stdio import Names, Stdio
 from enclos.shim.tasks import Proc, Shim, Task
+from tests.support.apart import apart
 
 NAME = "c"
+LIMIT_S = 20
 
 Body = Callable[[], Coroutine[Any, Any, str]]
 
@@ -200,3 +203,23 @@ def test_of_a_create_that_fails_nothing_is_told_or_followed(world: World) -> Non
 
     asyncio.run(play())
     assert world.published == []
+
+
+def test_the_logger_of_a_create_that_fails_is_collected(world: World, tmp_path: Path) -> None:
+    program = tmp_path / "logger"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec 5>&-\ncat <&3\n")
+    program.chmod(0o755)
+    world.verbs.append(_unfit)
+
+    async def play() -> None:
+        with pytest.raises(HostUnfit):
+            await _create(world, stdout=f"binary://{program}")
+        await asyncio.wait_for(asyncio.gather(*world.shim.background), LIMIT_S)
+        number = int((tmp_path / "pid").read_text())
+        assert not os.path.exists(f"/proc/{number}")
+
+    def adopting() -> None:
+        fork.become_subreaper()
+        asyncio.run(play())
+
+    apart(adopting)
