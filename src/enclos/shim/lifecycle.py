@@ -12,7 +12,7 @@ from typing import Final
 from google.protobuf.empty_pb2 import Empty
 
 from enclos import log
-from enclos.errors import Exists, Unsupported, WrongState
+from enclos.errors import Exists, NotFound, Unsupported, WrongState
 from enclos.ids import check_id
 from enclos.oci.load import dump_process, load_process, load_spec
 from enclos.oci.rules_process import check_process
@@ -251,6 +251,8 @@ async def _delete_task(shim: Shim, task: Task) -> None:
 
     await children.run(shim, body)
     await _wait_over(task)
+    if shim.tasks.get(task.id) is not task:
+        raise NotFound(f"container {task.id}: container does not exist")  # another Delete was first
     for proc in task.execs.values():
         proc.streams.close()
     if task.watcher is not None:

@@ -223,3 +223,22 @@ def test_the_logger_of_a_create_that_fails_is_collected(world: World, tmp_path: 
         asyncio.run(play())
 
     apart(adopting)
+
+
+def test_of_two_deletes_at_once_one_finds_nothing(world: World) -> None:
+    async def slow() -> str:
+        await asyncio.sleep(0.01)
+        return ""
+
+    world.verbs += [slow, slow]
+
+    async def play() -> list[str]:
+        task = world.created(Names())
+        task.init.over.set()
+        request = task_pb2.DeleteRequest(id=NAME)
+        both = [lifecycle.delete(world.shim, request) for _ in range(2)]
+        answers = await asyncio.gather(*both, return_exceptions=True)
+        return sorted(type(answer).__name__ for answer in answers)
+
+    assert asyncio.run(play()) == ["DeleteResponse", "NotFound"]
+    assert world.published == [("TaskDelete", 7)]
