@@ -247,7 +247,7 @@ def _stdio_count(channels: c.Channels) -> int:
 def _wire(sandbox: Sandbox, process: Process, channels: c.Channels, *, log: str) -> m.Stdio:
     """Streams for a new process; output nobody takes is dropped, as docker does without a log."""
     link = sandbox.agent()
-    recorder = outputlog.open_log(Path(log)) if log else None
+    recorder = process.log = outputlog.open_log(Path(log)) if log else None
     if channels.stdin or channels.terminal:
         process.stdin = Input(link, link.number())
     names = ("stdout",) if channels.terminal else ("stdout", "stderr")

@@ -155,6 +155,7 @@ def finish(sandbox: Sandbox, container: Container) -> None:
         if process.ended is None:
             process.ended = c.Ended(KILLED_STATUS, ended.reason)
         process.over.set()
+    container.init.close_log()
     notices.close(container)
     container.tell()
 

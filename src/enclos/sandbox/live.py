@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from enclos.sandbox.boot import BootPlan, Launched, Phases
     from enclos.sandbox.networks import Attached
     from enclos.sandbox.notices import Relay
+    from enclos.sandbox.outputlog import OutputLog
     from enclos.state.records import ContainerRecord
     from enclos.state.store import StateRoot
     from enclos.wire.control import Ended
@@ -45,9 +46,16 @@ class Process:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     standin_pid: int = 0
     tied: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    log: OutputLog | None = None
+
+    def close_log(self) -> None:
+        """Record no more output."""
+        if self.log is not None:
+            self.log.close()
 
     def discard(self) -> None:
         """Close the streams of a process that has not come to be."""
+        self.close_log()
         for output in self.outputs:
             output.discard()
         if self.stdin is not None:

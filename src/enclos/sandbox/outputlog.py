@@ -38,13 +38,15 @@ class OutputLog:
         """A function that records bytes of `stream`."""
 
         def write(data: bytes) -> None:
+            if self._fd < 0:
+                return
             head = f"{time.time_ns()} {stream} {len(data)}\n".encode()
             os.writev(self._fd, [head, data])
 
         return write
 
     def close(self) -> None:
-        """No more output."""
+        """No more output; what comes all the same is dropped."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 
 from enclos.errors import EnclosError, GuestFailed, TimedOut
-from enclos.sandbox import containers, ending, networks, shares, supervisor
+from enclos.sandbox import containers, ending, networks, outputlog, shares, supervisor
 from enclos.sandbox.boot import Phases
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
@@ -144,15 +144,15 @@ class Wire:
         process.outputs.append(output)
         output.attach(writer)
         for _ in range(count):
-            self._say(frames.encode(frames.DATA, output.number, PIECE))
-        self._say(frames.encode(frames.END, output.number))
+            self.say(frames.encode(frames.DATA, output.number, PIECE))
+        self.say(frames.encode(frames.END, output.number))
         return reader
 
     def exited(self, process: Process) -> None:
         body = b"exited\n" + codec.encode(m.Exited(process.id, process.exec_id, 0, 1))
-        self._say(frames.encode_message(frames.EVENT, 0, body))
+        self.say(frames.encode_message(frames.EVENT, 0, body))
 
-    def _say(self, data: bytes) -> None:
+    def say(self, data: bytes) -> None:
         self._theirs.sendall(data)
 
 
@@ -227,3 +227,23 @@ def test_a_status_is_told_though_nothing_can_be_written_or_released(
 
 async def _nothing(*_: object) -> None:
     return None
+
+
+def test_a_containers_log_is_closed_when_its_output_is_in(tmp_path: Path) -> None:
+    async def work(sandbox: Sandbox) -> None:
+        wire = Wire(sandbox)
+        sandbox.link = wire.link
+        process = sandbox.containers[OTHER].init
+        before = len(os.listdir("/proc/self/fd"))
+        log = tmp_path / "log"
+        wiring = containers._wire(sandbox, process, c.Channels(), log=os.fspath(log))
+        for number in (wiring.stdout, wiring.stderr):
+            wire.say(frames.encode(frames.DATA, number, b"x"))
+            wire.say(frames.encode(frames.END, number))
+        wire.exited(process)
+        await asyncio.wait_for(process.over.wait(), LIMIT_S)
+        assert len(os.listdir("/proc/self/fd")) == before
+        with log.open("rb") as source:
+            assert [chunk.stream for chunk in outputlog.read(source)] == ["stdout", "stderr"]
+
+    _play(tmp_path, Guest(), work)
