@@ -23,6 +23,8 @@ from enclos.wire import codec
 FORMAT: Final = 1
 _RECORD: Final = "record.json"
 _EXECS: Final = "execs"
+_LONGEST_NAME: Final = 100
+"""Bytes of an exec id that a file name can hold in hexadecimal digits."""
 _NOBODY: Final = -1
 """A pid that no process has, for a container that runs but whose sandbox has no record."""
 
@@ -210,7 +212,12 @@ def all_execs(root: StateRoot, container_id: str) -> list[ExecRecord]:
 
 def _file_of(exec_id: str) -> str:
     """A file name for any exec id: engines make them up, and not by our rules."""
-    return exec_id.encode("utf-8", "surrogateescape").hex()[:200]
+    name = exec_id.encode("utf-8", "surrogateescape")
+    if len(name) <= _LONGEST_NAME:
+        return name.hex()
+    import hashlib  # late: few ids are so long, and not every verb has the time
+
+    return f"sha256-{hashlib.sha256(name).hexdigest()}"
 
 
 def _load(kind: type[T], path: Path) -> T:

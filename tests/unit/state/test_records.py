@@ -163,6 +163,16 @@ def test_exec_records_take_any_id(root: StateRoot) -> None:
     assert records.all_execs(root, "c1") == []
 
 
+def test_long_exec_ids_of_the_same_beginning_have_records_of_their_own(root: StateRoot) -> None:
+    both = [records.ExecRecord("e" * 200 + end, pid=1, pid_start=2) for end in "ab"]
+    for record in both:
+        records.save_exec(root, "c1", record)
+    found = records.all_execs(root, "c1")
+    assert sorted(record.exec_id for record in found) == [record.exec_id for record in both]
+    records.remove_exec(root, "c1", both[0].exec_id)
+    assert records.all_execs(root, "c1") == both[1:]
+
+
 def test_removed_is_gone(root: StateRoot) -> None:
     keep(root, container(), sandbox())
     records.remove_container(root, "c1")
