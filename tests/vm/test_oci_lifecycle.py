@@ -209,7 +209,7 @@ def test_binds_are_live_both_ways(
     create(programs, path, name)
     programs.oci("start", name)
     deadline = time.monotonic() + 60
-    while not (source / "new").exists():
+    while not (source / "new").exists() or not (source / "new").stat().st_size:
         assert time.monotonic() < deadline, (path / "err").read_text()
         time.sleep(0.1)
     assert (source / "new").read_text() == "guest\n"
