@@ -28,6 +28,11 @@ _MAX_UNFINISHED: Final = 64
 _MAX_PARTIAL_BYTES: Final = 2 * codec.MAX_MESSAGE_BYTES
 """What unfinished messages of one peer may take together: a hostile one must not fill us."""
 
+_BUSY_BYTES: Final = 2 * 1024 * 1024
+_MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
+_PIECE_BYTES: Final = 256
+"""What a queued piece costs beside its bytes, so that many small ones count as well."""
+
 T = TypeVar("T")
 
 
@@ -81,6 +86,8 @@ class _State:
     )
     partial: dict[int, bytearray] = field(default_factory=dict[int, bytearray])
     queue: deque[memoryview] = field(default_factory=deque[memoryview])
+    queued: int = 0
+    relieved: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     received: list[int] = field(default_factory=list[int])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     closed: EnclosError | None = None
@@ -138,12 +145,19 @@ class Link:
         self.send(frames.encode(frames.CREDIT, number, extra.to_bytes(4, "little")))
 
     @property
-    def backlog(self) -> int:
-        """Pieces that wait to be written."""
-        return len(self._state.queue)
+    def busy(self) -> bool:
+        """Whether so much waits to be written that a stream must not add to it."""
+        return self._state.queued > _BUSY_BYTES
+
+    def when_relieved(self, call: Callable[[], None]) -> None:
+        """Call `call` once, as soon as nothing waits to be written any more."""
+        self._state.relieved.append(call)
 
     def send(self, data: bytes) -> None:
-        """Write frames as soon as the socket takes them; silently dropped once closed."""
+        """Write frames as soon as the socket takes them; silently dropped once closed.
+
+        Ends the connection if the other side reads so little that too much waits for it.
+        """
         if self._state.closed is not None:
             return
         if not self._state.queue:
@@ -156,10 +170,16 @@ class Link:
                 return
             if sent == len(data):
                 return
-            self._state.queue.append(memoryview(data)[sent:])
+            self._enqueue(memoryview(data)[sent:])
         else:
-            self._state.queue.append(memoryview(data))
-        if not self._state.writing:
+            self._enqueue(memoryview(data))
+
+    def _enqueue(self, piece: memoryview) -> None:
+        self._state.queue.append(piece)
+        self._state.queued += len(piece) + _PIECE_BYTES
+        if self._state.queued > _MAX_QUEUED_BYTES:
+            self._fail(Lost(f"{self.name} does not read what it is sent"))
+        elif not self._state.writing:
             self._state.writing = True
             self._loop.add_writer(self._socket.fileno(), self._writable)
 
@@ -273,10 +293,12 @@ class Link:
         try:
             while queue:
                 sent = self._socket.send(queue[0])
+                self._state.queued -= sent
                 if sent < len(queue[0]):
                     queue[0] = queue[0][sent:]
                     return
                 queue.popleft()
+                self._state.queued -= _PIECE_BYTES
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -284,6 +306,9 @@ class Link:
             return
         self._state.writing = False
         self._loop.remove_writer(self._socket.fileno())
+        relieved, self._state.relieved = self._state.relieved, []
+        for call in relieved:
+            call()
 
     def _fail(self, error: EnclosError) -> None:
         if self._state.closed is not None:
@@ -293,6 +318,8 @@ class Link:
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
         self._state.queue.clear()
+        self._state.queued = 0
+        self._state.relieved.clear()
         for descriptor in self._state.received:
             os.close(descriptor)
         self._state.received.clear()

@@ -19,8 +19,6 @@ from enclos.wire.link import Link
 from enclos.wire.messages import STREAM_WINDOW
 
 _GRANT_BYTES: Final = STREAM_WINDOW // 4
-_BACKLOG_PIECES: Final = 64
-_RETRY_S: Final = 0.005
 
 
 def private(descriptor: int, *, writing: bool) -> int:
@@ -216,8 +214,8 @@ class Input:
         return source.finish
 
     def credit(self, extra: int) -> None:
-        """See `link.Transmitter`."""
-        self.remaining += extra
+        """See `link.Transmitter`; never more than the window, whatever the other side says."""
+        self.remaining = min(self.remaining + extra, STREAM_WINDOW)
         for source in list(self._sources):
             source.watch()
 
@@ -248,12 +246,16 @@ class Source:
         self._input, self._ends = target, ends
         self._fd = private(descriptor, writing=False)
         self._watching = False
+        self._resting = False
         self._loop = asyncio.get_running_loop()
         self.watch()
 
     def watch(self) -> None:
         """Read on as soon as there is something, while the other side has room."""
         if self._watching or self._fd < 0 or self._input.remaining <= 0:
+            return
+        if self._input.link.busy:
+            self._rest()
             return
         self._watching = True
         try:
@@ -282,13 +284,24 @@ class Source:
         if self._fd < 0:
             return
         self._watching = False
-        if self._input.link.backlog > _BACKLOG_PIECES:
-            self._loop.call_later(_RETRY_S, self.watch)
-            return
         self._readable()
         self.watch()
 
+    def _rest(self) -> None:
+        """Read no more until the link has written what it has."""
+        self._unwatch()
+        if not self._resting:
+            self._resting = True
+            self._input.link.when_relieved(self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        self.watch()
+
     def _readable(self) -> None:
+        if self._input.link.busy:
+            self._rest()
+            return
         try:
             data = os.read(self._fd, min(self._input.remaining, frames.MAX_PAYLOAD))
         except (BlockingIOError, InterruptedError):

@@ -1,0 +1,129 @@
+"""The host's end of a connection whose other end does as it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from enclos.errors import EnclosError, Lost
+from enclos.wire import frames
+from enclos.wire.frames import Frame
+from enclos.wire.link import Handlers, Link
+from enclos.wire.messages import STREAM_WINDOW
+from enclos.wire.streams import Input
+
+MIB = 1024 * 1024
+T = TypeVar("T")
+
+
+class Peer:
+    """A link of ours and the bare socket at its other end."""
+
+    def __init__(self, handlers: Handlers | None = None) -> None:
+        ours, self.socket = socket.socketpair()
+        self.socket.setblocking(False)
+        self.ended: list[EnclosError] = []
+        used = handlers or Handlers()
+        used.closed = self.ended.append
+        self.link = Link(ours, used, name="agent")
+        self._decoder = frames.Decoder()
+
+    def say(self, kind: int, number: int, payload: bytes = b"") -> None:
+        self.socket.send(frames.encode(kind, number, payload))
+
+    def heard(self) -> list[Frame]:
+        """What has arrived by now."""
+        found: list[Frame] = []
+        try:
+            while data := self.socket.recv(MIB):
+                found += self._decoder.feed(data)
+        except BlockingIOError:
+            return found
+        return found
+
+
+def playing(play: Callable[[Peer], Awaitable[T]], handlers: Handlers | None = None) -> T:
+    """Let `play` use a link inside a loop."""
+
+    async def run() -> T:
+        peer = Peer(handlers)
+        try:
+            return await play(peer)
+        finally:
+            peer.link.close()
+            peer.socket.close()
+
+    return asyncio.run(run())
+
+
+async def turns(count: int = 4) -> None:
+    """Let the loop go round."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def _pour(writing: int) -> int:
+    """Write until the pipe is full."""
+    written = 0
+    try:
+        while True:
+            written += os.write(writing, bytes(65_536))
+    except BlockingIOError:
+        return written
+
+
+def test_credit_never_exceeds_the_window() -> None:
+    async def play(peer: Peer) -> int:
+        stdin = Input(peer.link, peer.link.number())
+        peer.say(frames.CREDIT, stdin.number, b"\xff" * 4)
+        await turns()
+        return stdin.remaining
+
+    assert playing(play) == STREAM_WINDOW
+
+
+def test_a_stream_rests_while_the_other_side_does_not_read() -> None:
+    async def play(peer: Peer) -> None:
+        stdin = Input(peer.link, peer.link.number())
+        reading, writing = os.pipe2(os.O_NONBLOCK)
+        stdin.attach(reading, ends=True)
+        poured = 0
+        for _ in range(200):
+            poured += _pour(writing)
+            peer.say(frames.CREDIT, stdin.number, b"\xff" * 4)
+            await turns()
+        assert poured < 4 * MIB, "held in memory for somebody who does not read"
+        os.close(writing)
+        arrived = 0
+        while not (last := peer.heard()) or last[-1].kind != frames.END:
+            arrived += sum(len(frame.payload) for frame in last)
+            await turns()
+        assert arrived + sum(len(frame.payload) for frame in last) == poured
+        assert not peer.ended
+
+    playing(play)
+
+
+def test_who_reads_nothing_of_what_it_asks_for_is_given_up() -> None:
+    async def play(peer: Peer) -> None:
+        sent = 0
+        while not peer.ended and sent < 100 * MIB:
+            peer.link.event("told", "x" * (frames.MAX_PAYLOAD - 100))
+            sent += frames.MAX_PAYLOAD
+        assert 32 * MIB < sent < 80 * MIB
+        assert isinstance(peer.ended[0], Lost)
+        assert peer.ended[0].message == "agent does not read what it is sent"
+
+    playing(play)
+
+
+def test_small_pieces_count_as_well() -> None:
+    async def play(peer: Peer) -> None:
+        for _ in range(400_000):
+            peer.link.grant(7, 1)
+        assert peer.ended
+
+    playing(play)
