@@ -27,6 +27,8 @@ from enclos.wire.link import Link
 
 _MOST: Final = 1024
 _MOST_CALLS: Final = 1024
+_MOST_REFUSALS: Final = 512
+"""Twice what may wait in an honest agent: it can answer and knock again in one go."""
 _TIMEOUT_S: Final = 20
 
 
@@ -84,7 +86,12 @@ def _listed(found: set[m.Listener]) -> tuple[m.Listener, ...]:
 
 
 def knock(mirrored: Mirrored, link: Link, told: m.Knock) -> None:
-    """Somebody in the guest has connected to a mirrored listener."""
+    """Somebody in the guest has connected to a mirrored listener.
+
+    One too many is refused; more than an honest agent has waiting is not answered at all.
+    """
+    if len(mirrored.calls) >= _MOST_CALLS + _MOST_REFUSALS:
+        return
     welcome = told.where in mirrored.told and len(mirrored.calls) < _MOST_CALLS
     _begin(mirrored, _admit(mirrored, link, told, welcome=welcome))
 
