@@ -6,6 +6,7 @@ on the log format). Nothing is cut into lines on the way in; `read` gives chunks
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from enclos import log
 from enclos.errors import GuestFailed
 
 _MAX_HEADER: Final = 64
@@ -33,17 +35,31 @@ class OutputLog:
 
     def __init__(self, descriptor: int) -> None:
         self._fd = descriptor
+        self._losing = False
 
     def writer(self, stream: str) -> Callable[[bytes], None]:
-        """A function that records bytes of `stream`."""
+        """A function that records bytes of `stream`, whole or, on a full disk, not at all."""
 
         def write(data: bytes) -> None:
             if self._fd < 0:
                 return
             head = f"{time.time_ns()} {stream} {len(data)}\n".encode()
-            os.writev(self._fd, [head, data])
+            try:
+                self._append(head, data)
+            except OSError as error:
+                if not self._losing:
+                    log.warning("output is not recorded", stream=stream, error=error)
+                self._losing = True
+            else:
+                self._losing = False
 
         return write
+
+    def _append(self, head: bytes, data: bytes) -> None:
+        written = os.writev(self._fd, [head, data])
+        if written < len(head) + len(data):
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """No more output; what comes all the same is dropped."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-from enclos import errors
-from enclos.errors import EnclosError, Lost, TimedOut
+from enclos import errors, log
+from enclos.errors import EnclosError, Lost, MachineFailed, TimedOut
 from enclos.wire import codec, frames
 from enclos.wire.frames import Frame, FrameError
 from enclos.wire.messages import Failure, Nothing
@@ -212,6 +212,9 @@ class Link:
                 self._take(frame)
         except EnclosError as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 - the edge: frames behind this one must not just be missing
+            log.error("a connection broke", connection=self.name, error=repr(error))
+            self._fail(MachineFailed(f"{self.name}: internal error: {error!r}"))
 
     def _take(self, frame: Frame) -> None:
         if frame.kind == frames.DATA:

@@ -8,17 +8,21 @@ non-blocking for them, so pipes and terminals are opened anew by /proc/self/fd w
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from enclos import log
 from enclos.wire import frames
 from enclos.wire.link import Link
 from enclos.wire.messages import STREAM_WINDOW
 
 _GRANT_BYTES: Final = STREAM_WINDOW // 4
+_GONE: Final = {errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.ENOTCONN}
+"""What a write meets where nobody reads any more; anything else is worth a word."""
 
 
 def private(descriptor: int, *, writing: bool) -> int:
@@ -135,8 +139,7 @@ class Sink:
         sent = self._write(data)
         if 0 <= sent < len(data):
             self._queue.append(memoryview(data)[sent:])
-            self._watching = True
-            self._loop.add_writer(self._fd, self._writable)
+            self._watch()
 
     def finish(self) -> None:
         """Close when the queue is written."""
@@ -154,11 +157,28 @@ class Sink:
             sent = os.write(self._fd, data)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:
+        except OSError as error:
+            if error.errno not in _GONE:
+                log.warning("output is lost", stream=self._output.number, error=error)
             self._close(refused=True)
             return -1
         self.taken += sent
         return sent
+
+    def _watch(self) -> None:
+        try:
+            self._loop.add_writer(self._fd, self._writable)
+            self._watching = True
+        except PermissionError:  # epoll refuses regular files: their disk is full, or nearly
+            self._loop.call_soon(self._regular)
+
+    def _regular(self) -> None:
+        """Go on after a write that came back short: the next one says why, or goes through."""
+        if self._fd < 0:
+            return
+        self._writable()
+        if self._queue:
+            self._loop.call_soon(self._regular)
 
     def _writable(self) -> None:
         while self._queue:
@@ -170,8 +190,7 @@ class Sink:
                 self._output.settle()
                 return
             self._queue.popleft()
-        self._watching = False
-        self._loop.remove_writer(self._fd)
+        self._unwatch()
         if self._ending:
             self._close(refused=False)
         else:
@@ -180,13 +199,16 @@ class Sink:
     def _close(self, *, refused: bool) -> None:
         if self._fd < 0:
             return
-        if self._watching:
-            self._loop.remove_writer(self._fd)
-            self._watching = False
+        self._unwatch()
         os.close(self._fd)
         self._fd = -1
         self._queue.clear()
         self._output.drop(self, refused=refused)
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_writer(self._fd)
 
 
 class Input:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -83,3 +86,32 @@ def test_the_only_reader_gone_resets_the_stream() -> None:
         assert not link.receivers
 
     assert within(write).sent == [frames.encode(frames.RESET, 7)]
+
+
+ROOM = 10
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Files take `ROOM` bytes and no more, as on a full disk: the write that meets it is short."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_file_on_a_full_disk_takes_what_it_can_and_is_given_up(tmp_path: Path) -> None:
+    link = NotingLink()
+
+    async def run() -> None:
+        output = Output(cast(Link, link), 7)
+        output.attach(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT, 0o600))
+        output.feed(b"y" * 100)
+        await asyncio.wait_for(output.flushed.wait(), 20)
+
+    asyncio.run(run())
+    assert (tmp_path / "out").read_bytes() == b"y" * ROOM
+    assert link.sent == [frames.encode(frames.RESET, 7)]

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from enclos.errors import EnclosError, Lost
+from enclos.errors import EnclosError, Lost, MachineFailed
 from enclos.wire import frames
 from enclos.wire.frames import Frame
 from enclos.wire.link import Handlers, Link
@@ -127,3 +127,16 @@ def test_small_pieces_count_as_well() -> None:
         assert peer.ended
 
     playing(play)
+
+
+def test_a_fault_of_ours_ends_the_connection_instead_of_losing_frames() -> None:
+    def broken(_name: str, _body: bytes) -> None:
+        raise KeyError("gone")
+
+    async def play(peer: Peer) -> None:
+        peer.say(frames.EVENT, 0, b"exited\n{}")
+        await turns()
+        assert isinstance(peer.ended[0], MachineFailed)
+        assert peer.ended[0].message == "agent: internal error: KeyError('gone')"
+
+    playing(play, Handlers(event=broken))
