@@ -85,6 +85,8 @@ def _main(start: Start, listener: socket.socket, front: Front | None) -> NoRetur
         code = 0
     except (EnclosError, OSError) as error:
         log.error("supervisor failed", error=error)
+    except Exception as error:  # noqa: BLE001 - the edge: nobody hears of it after os._exit
+        log.error("supervisor broke", error=repr(error))
     finally:
         os._exit(code)
 
@@ -240,6 +242,8 @@ async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
         sandbox.failed = sandbox.failed or error
     except OSError as error:
         sandbox.failed = MachineFailed(f"cannot start the sandbox: {error}")
+    except Exception as error:  # noqa: BLE001 - the edge: a fault of ours must not leave a client waiting
+        sandbox.failed = MachineFailed(f"cannot start the sandbox: internal error: {error!r}")
     sandbox.ready.set()
     if sandbox.failed is not None:
         log.error("boot failed", error=sandbox.failed)

@@ -289,6 +289,14 @@ class Link:
             kind, body = frames.REPLY, codec.encode(Nothing() if answer is None else answer)
         except EnclosError as error:
             kind, body = frames.ERROR, codec.encode(failure(error))
+        except OSError as error:
+            log.error("request failed", method=request.method, error=error)
+            failed = MachineFailed(f"{request.method}: {error}")
+            kind, body = frames.ERROR, codec.encode(failure(failed))
+        except Exception as error:  # noqa: BLE001 - the edge: a fault of ours must not leave a client waiting
+            log.error("request broke", method=request.method, error=repr(error))
+            failed = MachineFailed(f"{request.method}: internal error: {error!r}")
+            kind, body = frames.ERROR, codec.encode(failure(failed))
         self.send(frames.encode_message(kind, request.number, body))
 
     def _writable(self) -> None:

@@ -8,11 +8,13 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from enclos.errors import EnclosError, Lost, MachineFailed
-from enclos.wire import frames
+import pytest
+
+from enclos.errors import EnclosError, Lost, MachineFailed, WrongState
+from enclos.wire import codec, frames
 from enclos.wire.frames import Frame
-from enclos.wire.link import Handlers, Link
-from enclos.wire.messages import STREAM_WINDOW
+from enclos.wire.link import Handlers, Link, Request
+from enclos.wire.messages import STREAM_WINDOW, Failure
 from enclos.wire.streams import Input
 
 MIB = 1024 * 1024
@@ -140,3 +142,26 @@ def test_a_fault_of_ours_ends_the_connection_instead_of_losing_frames() -> None:
         assert peer.ended[0].message == "agent: internal error: KeyError('gone')"
 
     playing(play, Handlers(event=broken))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (OSError(28, "No space left on device"), "start: [Errno 28] No space left on device"),
+        (KeyError("c"), "start: internal error: KeyError('c')"),
+        (WrongState("it is stopped"), "it is stopped"),
+    ],
+)
+def test_whatever_becomes_of_a_request_it_is_answered(fault: Exception, said: str) -> None:
+    async def fails(_request: Request) -> object:
+        raise fault
+
+    async def play(peer: Peer) -> None:
+        peer.say(frames.REQUEST, 2, b"start\n{}")
+        await turns()
+        (answer,) = peer.heard()
+        assert (answer.kind, answer.number) == (frames.ERROR, 2)
+        assert codec.decode(Failure, answer.payload).message == said
+        assert not peer.ended
+
+    playing(play, Handlers(request=fails))
