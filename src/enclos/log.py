@@ -25,6 +25,9 @@ class Level(IntEnum):
     ERROR = 40
 
 
+_MAX_LINE = 2000
+"""Characters of a line: a guest may have had a say in it."""
+
 _threshold = Level.WARNING
 _fd = 2
 _entry: Callable[[str, str], str] | None = None
@@ -52,15 +55,23 @@ def enabled(level: Level) -> bool:
 
 
 def write(level: Level, message: str, **fields: object) -> None:
-    """Write one line; fields follow the message as `key=value`."""
+    """Write one line; fields follow the message as `key=value`.
+
+    What is not printable becomes a space, and what is too long is cut.
+    """
     if level < _threshold:
         return
     tail = "".join(f" {key}={value}" for key, value in fields.items())
-    line = (_entry or _own)(level.name.lower(), f"{message}{tail}")
+    line = (_entry or _own)(level.name.lower(), _one_line(f"{message}{tail}"))
     try:
         os.write(_fd, line.encode("utf-8", "replace"))
     except OSError:
         sys.exc_info()  # a log that cannot be written must not break what it reports on
+
+
+def _one_line(text: str) -> str:
+    cut = text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}…"
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else " " for c in cut)
 
 
 def _own(level: str, message: str) -> str:

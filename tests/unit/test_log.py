@@ -46,3 +46,16 @@ def test_a_child_that_closes_everything_writes_to_stderr(
     assert (tmp_path / "other").read_text() == ""
     assert "warning" in (line := capfd.readouterr().err)
     assert line.endswith("degraded why=test\n")
+
+
+def test_what_a_guest_says_is_one_line_of_bounded_length(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log.warning(
+        "refused", error="x\n2026-01-01T00:00:00Z error [1] forged\x1b[2J" + "y" * 1_000_000
+    )
+    written = capfd.readouterr().err
+    assert written.count("\n") == 1
+    assert written[:-1].isprintable()
+    assert "refused error=x 2026-01-01" in written
+    assert len(written) < 2_200

@@ -40,7 +40,7 @@ class Doors:
     open: dict[m.Listener, socket.socket] = field(default_factory=dict[m.Listener, socket.socket])
     calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     told: set[m.Listener] = field(default_factory=set[m.Listener])
-    """Those that were refused, which is logged once."""
+    """Those that were refused, which is logged once, and of no more than fit in here."""
 
 
 def follow(doors: Doors, link: Link, found: tuple[m.Listener, ...]) -> None:
@@ -87,13 +87,13 @@ def _open(doors: Doors, link: Link, where: m.Listener, listener: m.Listener) -> 
     try:
         door = _listening(doors.namespace, where)
     except OSError as error:
-        if error.errno not in _NOT_HERE and where not in doors.told:
-            if len(doors.told) < _MOST_DOORS:
-                doors.told.add(where)
-            log.warning(
-                "a port of the guest cannot be opened on the host",
-                address=where.address, port=where.port, error=error.strerror,
-            )  # fmt: skip
+        if error.errno in _NOT_HERE or where in doors.told or len(doors.told) >= _MOST_DOORS:
+            return
+        doors.told.add(where)
+        log.warning(
+            "a port of the guest cannot be opened on the host",
+            address=where.address, port=where.port, error=error.strerror,
+        )  # fmt: skip
         return
     doors.open[where] = door
     accepting.accept(door, partial(_knock, doors, link, listener))

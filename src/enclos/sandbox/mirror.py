@@ -57,14 +57,18 @@ async def look(mirrored: Mirrored, doors: Doors, link: Link, *, period_s: float)
 
 
 async def _follow(mirrored: Mirrored, doors: Doors, link: Link, period_s: float) -> None:
+    failing = False
     while True:
         await asyncio.sleep(period_s)
         try:
             await _tell(mirrored, doors, link)
+            failing = False
         except Lost:
             return
         except EnclosError as error:
-            log.warning("the guest misses listeners of the host", error=error)
+            if not failing:  # how often it refuses is up to the guest
+                log.warning("the guest misses listeners of the host", error=error)
+            failing = True
 
 
 async def _tell(mirrored: Mirrored, doors: Doors, link: Link) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from enclos.errors import GuestFailed
 from enclos.sandbox import mirror
 from enclos.sandbox.mirror import Mirrored
 
@@ -54,3 +55,26 @@ def test_a_network_closed_while_it_is_looked_at_is_not_followed(network: Mirrore
         return await _followers()
 
     assert asyncio.run(play()) == 0
+
+
+def test_a_guest_that_refuses_again_and_again_is_logged_once(
+    network: Mirrored, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refusals = 0
+
+    async def refuse(*_: object) -> None:
+        nonlocal refusals
+        refusals += 1
+        raise GuestFailed("no")
+
+    monkeypatch.setattr(mirror, "_tell", refuse)
+
+    async def play() -> None:
+        nobody = cast("Any", None)
+        following = asyncio.create_task(mirror._follow(network, nobody, nobody, 0))
+        while refusals < 10:
+            await asyncio.sleep(0)
+        following.cancel()
+
+    asyncio.run(play())
+    assert capfd.readouterr().err.count("the guest misses listeners") == 1
