@@ -28,6 +28,7 @@ _MAX_UNFINISHED: Final = 64
 _MAX_PARTIAL_BYTES: Final = 2 * codec.MAX_MESSAGE_BYTES
 """What unfinished messages of one peer may take together: a hostile one must not fill us."""
 
+_MAX_NUMBER: Final = (1 << 32) - 1
 _BUSY_BYTES: Final = 2 * 1024 * 1024
 _MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 _PIECE_BYTES: Final = 256
@@ -111,9 +112,15 @@ class Link:
         self._loop.add_reader(connection.fileno(), self._readable)
 
     def number(self) -> int:
-        """A number for a new request or stream of this link."""
-        self._next += 1
-        return self._next
+        """A number for a new request or stream of this link.
+
+        They begin anew after 2³² and pass over those that are in use.
+        """
+        used = (self._state.waiting, self.receivers, self.transmitters)
+        while True:
+            self._next = self._next + 1 & _MAX_NUMBER
+            if self._next and not any(self._next in each for each in used):
+                return self._next
 
     async def call(self, method: str, message: object, reply: type[T], *, timeout_s: float) -> T:
         """Send a request and decode its reply; raises what the other side raised.

@@ -14,7 +14,7 @@ from enclos.errors import EnclosError, Lost, MachineFailed, WrongState
 from enclos.wire import codec, frames
 from enclos.wire.frames import Frame
 from enclos.wire.link import Handlers, Link, Request
-from enclos.wire.messages import STREAM_WINDOW, Failure
+from enclos.wire.messages import STREAM_WINDOW, Failure, Nothing
 from enclos.wire.streams import Input
 
 MIB = 1024 * 1024
@@ -165,3 +165,19 @@ def test_whatever_becomes_of_a_request_it_is_answered(fault: Exception, said: st
         assert not peer.ended
 
     playing(play, Handlers(request=fails))
+
+
+def test_numbers_begin_anew_and_pass_over_those_in_use() -> None:
+    async def play(peer: Peer) -> None:
+        first = peer.link.number()
+        Input(peer.link, first)
+        peer.link._next = 2**32 - 2  # where four billion numbers would have brought it
+        found = [peer.link.number() for _ in range(3)]
+        assert (first, found) == (2, [2**32 - 1, 1, 3])
+        calling = asyncio.create_task(peer.link.call("hello", Nothing(), Nothing, timeout_s=20))
+        await turns()
+        (asked,) = peer.heard()
+        peer.say(frames.REPLY, asked.number, b"{}")
+        assert await calling == Nothing()
+
+    playing(play)
