@@ -85,6 +85,10 @@ def failure(code: int, message: str) -> bytes:
 
 
 def failed(error: EnclosError) -> bytes:
-    """The payload of a response for an error of our tree: one line, the hint in it."""
+    """The payload of a response for an error of our tree: one line, the hint in it.
+
+    The code is its class's, or the nearest base's.
+    """
     hint = f" ({error.hint})" if error.hint else ""
-    return failure(TTRPC_CODES[type(error)], f"{error.message}{hint}")
+    code = next(TTRPC_CODES[kind] for kind in type(error).__mro__ if kind in TTRPC_CODES)
+    return failure(code, f"{error.message}{hint}")

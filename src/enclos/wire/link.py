@@ -125,7 +125,8 @@ class Link:
     async def call(self, method: str, message: object, reply: type[T], *, timeout_s: float) -> T:
         """Send a request and decode its reply; raises what the other side raised.
 
-        Raises `TimedOut` after `timeout_s`, `Lost` if the connection ends first.
+        Raises `TimedOut` after `timeout_s`, `Lost` if the connection ends first, as it does by a
+        reply that does not decode.
         """
         if self._state.closed is not None:
             raise Lost(f"{self.name}: connection is closed: {self._state.closed}")
@@ -136,9 +137,14 @@ class Link:
         self.send(frames.encode_message(frames.REQUEST, number, body))
         try:
             async with asyncio.timeout(timeout_s):
-                return codec.decode(reply, await future)
+                answer = await future
+            return codec.decode(reply, answer)
         except TimeoutError as error:
             raise TimedOut(f"{self.name} did not answer {method} in {timeout_s:g} s") from error
+        except codec.CodecError as error:
+            lost = Lost(f"{self.name} answered {method} with what does not decode: {error}")
+            self._fail(lost)
+            raise lost from error
         finally:
             self._state.waiting.pop(number, None)
 

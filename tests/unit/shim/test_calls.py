@@ -10,6 +10,8 @@ from enclos import errors
 from enclos.errors import EnclosError, InvalidRequest
 from enclos.shim import calls
 from enclos.shim.proto import task_pb2, ttrpc_pb2
+from enclos.wire.codec import CodecError
+from enclos.wire.frames import FrameError
 
 
 def test_a_request_is_read() -> None:
@@ -51,6 +53,12 @@ def test_every_error_has_its_code(kind: type[EnclosError]) -> None:
     response = ttrpc_pb2.Response.FromString(calls.failed(error))
     assert response.status.code == errors.TTRPC_CODES[kind]
     assert response.status.message == "what (how)"
+
+
+@pytest.mark.parametrize("kind", [CodecError, FrameError])
+def test_an_error_without_a_code_has_its_bases(kind: type[EnclosError]) -> None:
+    response = ttrpc_pb2.Response.FromString(calls.failed(kind("what")))
+    assert response.status.code == errors.TTRPC_CODES[EnclosError]
 
 
 def test_a_long_message_is_cut() -> None:

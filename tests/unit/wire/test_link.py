@@ -181,3 +181,16 @@ def test_numbers_begin_anew_and_pass_over_those_in_use() -> None:
         assert await calling == Nothing()
 
     playing(play)
+
+
+def test_a_reply_that_does_not_decode_ends_the_connection() -> None:
+    async def play(peer: Peer) -> None:
+        calling = asyncio.create_task(peer.link.call("stats", Nothing(), Nothing, timeout_s=20))
+        await turns()
+        (asked,) = peer.heard()
+        peer.say(frames.REPLY, asked.number, b"[]")
+        with pytest.raises(Lost, match="agent answered stats with what does not decode"):
+            await calling
+        assert isinstance(peer.ended[0], Lost)
+
+    playing(play)
