@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.any_pb2 import Any
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from enclos import log
 from enclos.shim import ttrpc
@@ -27,10 +28,23 @@ TOPICS: Final[dict[type[Message], str]] = {
     events_pb2.TaskDelete: "/tasks/delete",
 }
 MAX_QUEUED: Final = 4096
-"""A containerd that is away for so long asks for the state of things anyway."""
+"""A containerd that is away for so long asks for the state of things anyway. Ends of processes are
+kept beyond it: there are no more of them than containerd has started."""
 _ANSWER_S: Final = 5
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 5.0
+
+
+_END: Final = events_pb2.TaskExit
+"""Whoever misses it takes the process for a running one for ever."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queued:
+    """An event as it will be sent."""
+
+    kind: type[Message]
+    request: bytes
 
 
 class Publisher:
@@ -39,7 +53,7 @@ class Publisher:
     def __init__(self, address: str, namespace: str) -> None:
         self._address = address.removeprefix("unix://")
         self._namespace = namespace
-        self._queue: deque[bytes] = deque(maxlen=MAX_QUEUED)
+        self._queue: deque[_Queued] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -50,9 +64,9 @@ class Publisher:
         """Have it sent after everything that was published before."""
         if not self._address:
             return
-        if len(self._queue) == MAX_QUEUED:
-            log.error("containerd is away: the oldest event is lost")
-        self._queue.append(envelope(event, self._namespace, time.time_ns()))
+        if len(self._queue) >= MAX_QUEUED:
+            self._drop_one()
+        self._queue.append(_Queued(type(event), envelope(event, self._namespace, time.time_ns())))
         self._idle.clear()
         self._arrived.set()
 
@@ -62,10 +76,16 @@ class Publisher:
             await self._arrived.wait()
             self._arrived.clear()
             while self._queue:
-                await self._deliver(self._queue[0])
-                if self._queue:
-                    self._queue.popleft()
+                await self._deliver(self._queue.popleft().request)
             self._idle.set()
+
+    def _drop_one(self) -> None:
+        """Make room: news of memory go first, and the end of a process never does."""
+        memory = next((one for one in self._queue if one.kind is events_pb2.TaskOOM), None)
+        found = memory or next((one for one in self._queue if one.kind is not _END), None)
+        if found is not None:
+            self._queue.remove(found)
+            log.error("containerd is away: an event is lost", topic=TOPICS[found.kind])
 
     async def flush(self, *, timeout_s: float) -> None:
         """Wait until everything has been sent, within the limit."""
@@ -82,7 +102,7 @@ class Publisher:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     refused = await self._ask(request)
-            except (OSError, TimeoutError, EOFError) as error:
+            except (OSError, TimeoutError, EOFError, DecodeError) as error:
                 self._hang_up()
                 log.debug("containerd is away", error=repr(error))
                 await asyncio.sleep(delay_s)

@@ -17,6 +17,7 @@ from enclos.wire import control as c
 
 NEVER_STATUS: Final = 255
 """Of a process that could not be started."""
+_OUT_OF_MEMORY_S: Final = 1
 
 
 def begun(shim: Shim, process: Process) -> None:
@@ -97,7 +98,10 @@ def host_time(told_ns: int, began_ns: int, now_ns: int) -> int:
 
 
 async def _follow_memory(shim: Shim, name: str) -> None:
-    """Tell each time that the guest's kernel has killed something for want of memory."""
+    """Tell that the guest's kernel has killed something for want of memory, at most once a second.
+
+    How often it kills, or says so, is up to the guest; the first kill is told at once.
+    """
     kills = 0
     while True:
         try:
@@ -108,4 +112,8 @@ async def _follow_memory(shim: Shim, name: str) -> None:
             kills = seen.kills
             shim.publisher.publish(events_pb2.TaskOOM(container_id=name))
         if seen.ended:
+            return
+        await asyncio.sleep(_OUT_OF_MEMORY_S)
+        container = shim.sandbox.containers.get(name)
+        if container is None or container.init.ended is not None:
             return
