@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 from qemu.qmp.events import EventListener
+from qemu.qmp.message import Message
 
 from enclos.errors import MachineFailed, TimedOut
 
@@ -81,6 +82,7 @@ class Monitor:
 async def attach(connection: socket.socket, *, timeout_s: float) -> Monitor:
     """Greet QEMU on `connection` and negotiate; raises `MachineFailed` or `TimedOut`."""
     client = QMPClient("enclos")
+    client.events.event_filter = _none  # it would keep all there are, and a guest can cause them
     try:
         async with asyncio.timeout(timeout_s):
             await client.connect(connection)
@@ -89,6 +91,10 @@ async def attach(connection: socket.socket, *, timeout_s: float) -> Monitor:
     except (QMPError, OSError, EOFError) as error:
         raise MachineFailed(f"QEMU did not start: {error}") from error
     return Monitor(client)
+
+
+def _none(_event: Message) -> bool:
+    return False
 
 
 async def load(monitor: Monitor, *, timeout_s: float) -> None:
