@@ -17,7 +17,7 @@ from tests.support.cli import Programs
 from tests.support.netns import Netns
 
 LOOKS = (
-    "ip -d link", "ip address", "ip route show table all", "ip rule", "tc qdisc show",
+    "ip link", "ip address", "ip route show table all", "ip rule", "tc qdisc show",
     "tc filter show dev eth0 ingress", "nft list ruleset",
 )  # fmt: skip
 STARTS = 200
