@@ -1,4 +1,4 @@
-"""Keys, each held by one file: processes, libc, the environment, writing below the state root."""
+"""Keys, each held by one file: processes, libc, the environment, dataclasses, the state root."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PROCESS: Final = "linux/process.py"
 LIBC: Final = "linux/libc.py"
 ENVIRONMENT: Final = "config/load.py"
 STORE: Final = "state/store.py"
+STRUCTS: Final = "structs.py"
 AGENT: Final = frozenset({"guest"})
 """The agent is a program of another machine: it spawns there by itself, below a /run of its own."""
 ABOUT_THE_GUEST: Final = frozenset({"plan/guestspec.py", "wire/messages.py"})
@@ -53,6 +54,10 @@ def test_nothing_else_starts_processes() -> None:
 
 def test_one_file_reads_the_environment() -> None:
     assert not _uses(ENVIRONMENTAL, but=ENVIRONMENT)
+
+
+def test_one_file_makes_dataclasses() -> None:
+    assert not _uses(frozenset({"dataclasses.dataclass"}), but=STRUCTS)
 
 
 def test_one_file_of_the_state_room_writes() -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from enclos.assets.agent import ENTRY, PACKAGE_ROOT
 from enclos.errors import HostUnfit
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 _TRAILER: Final = "TRAILER!!!"
 

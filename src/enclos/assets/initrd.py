@@ -7,11 +7,11 @@ parts give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import agent, closure, cpio, libraries, modules, python, selection
+from enclos.structs import dataclass
 
 DYNAMIC: Final = (python.PROGRAM, "usr/bin/crun")
 BUSYBOX: Final = "usr/bin/busybox"

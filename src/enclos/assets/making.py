@@ -11,12 +11,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import contents, demo, initrd, packages, parts, store, switch
 from enclos.errors import HostUnfit
+from enclos.structs import dataclass
 from enclos.tools import mmdebstrap
 from enclos.wire import codec
 

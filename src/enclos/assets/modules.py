@@ -11,12 +11,12 @@ from __future__ import annotations
 import fnmatch
 import lzma
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import elf
 from enclos.errors import HostUnfit
+from enclos.structs import dataclass
 
 TABLE: Final = "etc/enclos/modules"
 BOOT: Final = ("virtio_mem", "virtio_blk", "virtio_net", "overlay", "erofs")

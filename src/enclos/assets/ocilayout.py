@@ -11,9 +11,10 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from enclos.structs import dataclass
 
 _MEDIA: Final = "application/vnd.oci.image"
 _EPOCH: Final = "1970-01-01T00:00:00Z"

@@ -6,12 +6,12 @@ and the guest root from which initrds are made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import contents, guestroot, kernel, toolroot
 from enclos.assets.store import BZIMAGE, GUEST_ROOT, TOOL_ROOT, VMLINUX
+from enclos.structs import dataclass
 from enclos.wire import codec
 
 _TABLE: Final = "contents.json"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import libraries
 from enclos.assets.closure import Closure
 from enclos.linux import process
+from enclos.structs import dataclass
 
 PROGRAM: Final = "usr/bin/python3.13"
 LIBRARY: Final = "usr/lib/python3.13"

@@ -10,12 +10,12 @@ This is the reading side, part of every start, so it imports little; `switch` is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.assets import contents
 from enclos.errors import HostUnfit
+from enclos.structs import dataclass
 from enclos.wire import codec
 
 FORMAT: Final = 1

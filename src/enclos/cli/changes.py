@@ -11,7 +11,7 @@ import select
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.linux import libc, pidfd
 from enclos.sandbox import reach
+from enclos.structs import dataclass
 
 _IN_MOVED_FROM: Final = 0x40
 _IN_MOVED_TO: Final = 0x80

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from enclos.config.settings import Settings
 from enclos.errors import EnclosError
 from enclos.hypervisor.qemu import template
 from enclos.linux import libc, mountapi, process
+from enclos.structs import dataclass
 
 _LEAST_MEMORY: Final = 1 << 30
 _LEAST_DISK: Final = 2 << 30

@@ -9,12 +9,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from enclos.cli import keys
 from enclos.cli.lanes import Lane, half_close
 from enclos.errors import InvalidRequest
 from enclos.linux import terminal
+from enclos.structs import dataclass
 from enclos.wire.control import Channels
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 NAMES: Final = ("enclos", "enclos-oci")
 """What dockerd is to know the program by."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from enclos.assets import store as assets
@@ -20,6 +19,7 @@ from enclos.storage.images import Pull
 from enclos.storage.progress import Report
 from enclos.storage.rootfs import LayeredRoot, PlainRoot
 from enclos.storage.store import Image, ImageStore
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

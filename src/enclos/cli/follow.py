@@ -12,12 +12,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.cli.lanes import Lane
 from enclos.errors import EnclosError, Lost
 from enclos.sandbox.client import Connection
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 

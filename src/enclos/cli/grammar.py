@@ -5,8 +5,9 @@ The table (`table`) is made of these; parser, help, manual page and shell comple
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from enclos.structs import dataclass
 
 
 class Subject(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from enclos.config import load
 from enclos.config.settings import Settings
 from enclos.errors import HostUnfit
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 
 if TYPE_CHECKING:
     from enclos.sandbox.place import Place

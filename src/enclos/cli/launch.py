@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,7 @@ from enclos.state import records
 from enclos.state.definitions import Definition
 from enclos.storage import rootfs, volumes
 from enclos.storage.rootfs import LayeredRoot
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 

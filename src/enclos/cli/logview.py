@@ -11,7 +11,6 @@ import os
 import select
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,6 +19,7 @@ from enclos.linux import libc
 from enclos.sandbox import outputlog
 from enclos.sandbox.client import Connection
 from enclos.sandbox.outputlog import Chunk
+from enclos.structs import dataclass
 from enclos.wire import control as c
 
 _IN_MODIFY: Final = 2

@@ -7,7 +7,6 @@ since it was last started. One that an engine made with `enclos-oci` has a recor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from enclos.sandbox import reach
 from enclos.state import definitions
 from enclos.state.definitions import Definition
 from enclos.state.records import ContainerRecord
+from enclos.structs import dataclass
 
 SHORT: Final = 12
 LAST_START: Final = "last-start"

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from enclos.plan import runnetwork
 from enclos.plan.runnetwork import HOST_GATEWAY, Mode, NetworkOptions, RunNetwork
 from enclos.plan.runoptions import Surroundings
 from enclos.state.definitions import Definition, Network
+from enclos.structs import dataclass
 from enclos.wire.control import Uplink
 
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")

@@ -8,11 +8,11 @@ operand. Values stay text here; the verbs know what they mean.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.cli.grammar import Flag, Verb
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 _WORDS: Final = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 HELP: Final = Flag("help", "show this help", short="h")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.cli import output
 from enclos.errors import InvalidRequest
 from enclos.linux import files, process
+from enclos.structs import dataclass
 
 PROGRAM: Final = "enclos-oci"
 _LIMIT: Final = 1 << 20

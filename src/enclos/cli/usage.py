@@ -6,7 +6,6 @@ The files come from the guest: nothing in them is believed to be well-formed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.cli import wording
@@ -14,6 +13,7 @@ from enclos.cli.lookup import SHORT, Container
 from enclos.cli.output import Columns
 from enclos.plan import guestfigures
 from enclos.plan.guestfigures import number, table
+from enclos.structs import dataclass
 
 COLUMNS: Final = Columns(
     headings={

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
 
 from enclos.errors import InvalidRequest
 from enclos.linux import files
 from enclos.linux.cgroup import layout
+from enclos.structs import dataclass
 
 FILE: Final = "facts.json"
 _LIMIT: Final = 1 << 20

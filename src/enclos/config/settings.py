@@ -7,10 +7,12 @@ in `load`, the meaning of a written value in `parse`.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+
+from enclos.structs import dataclass
 
 _MIB: Final = 1 << 20
 

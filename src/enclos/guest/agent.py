@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from enclos.guest.channel import Channel
 from enclos.guest.loop import Loop
@@ -10,6 +10,7 @@ from enclos.guest.netns import GuestNetwork
 from enclos.guest.reaper import Reaper
 from enclos.guest.records import Container
 from enclos.guest.streams import Streams
+from enclos.structs import dataclass
 from enclos.wire import codec, frames
 
 

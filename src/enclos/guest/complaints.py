@@ -10,7 +10,6 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import Any, Final
 
 from enclos.errors import (
@@ -21,6 +20,7 @@ from enclos.errors import (
     ProgramNotRunnable,
 )  # fmt: skip
 from enclos.linux import libc
+from enclos.structs import dataclass
 
 _IN_PATH: Final = "in $PATH"
 _ABOUT_THE_PROGRAM: Final = ("executable file `", "the path `")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.guest.reaper import Reaper
+from enclos.structs import dataclass
 
 PROGRAM: Final = "/usr/bin/crun"
 STATE: Final = "/run/crun"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from enclos.errors import NotFound
 from enclos.guest.stdio import ProcessIo
 from enclos.guest.tasks import Promise
+from enclos.structs import dataclass
 
 CGROUPS: Final = "/sys/fs/cgroup"
 PARENT: Final = "enclos"

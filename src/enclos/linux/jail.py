@@ -15,12 +15,12 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos.errors import MachineFailed
 from enclos.linux import capabilities, fork, libc
 from enclos.linux.cgroup import group
+from enclos.structs import dataclass
 
 _NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
 _READ_ONLY: Final = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID

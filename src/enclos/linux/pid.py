@@ -7,8 +7,9 @@ A pid alone may name somebody else by the time it is read again. Signals and wai
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 _PF_EXITING: Final = 0x4
 """Of the flags in /proc/PID/stat (include/linux/sched.h): the task is being shut down."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from enclos.errors import HostUnfit, MachineFailed, TimedOut
+from enclos.structs import dataclass
 
 if TYPE_CHECKING:
     import subprocess

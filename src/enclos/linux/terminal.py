@@ -10,8 +10,9 @@ import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
+
+from enclos.structs import dataclass
 
 _WINDOW: Final = "HHHH"  # struct winsize: rows, columns, two unused
 _LIMIT: Final = 0xFFFF

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import HostUnfit
 from enclos.linux.netlink import CREATE, EXCL, Netlink
+from enclos.structs import dataclass
 from enclos.wire.rtnetlink import attribute, nested, text
 
 _NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38

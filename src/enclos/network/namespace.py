@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from enclos.errors import InvalidRequest
 from enclos.linux import libc, namespaces
 from enclos.linux.netlink import GROUPS, Netlink
 from enclos.plan.network import Facts
+from enclos.structs import dataclass
 from enclos.wire import rtnetlink
 
 _KINDS = ("address", "route", "rule", "neighbour")

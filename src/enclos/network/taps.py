@@ -11,7 +11,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.linux import traffic, tun
@@ -21,6 +20,7 @@ from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
 from enclos.plan.network import TAP_PREFIX
 from enclos.state.ledger import Fields, Ledger
+from enclos.structs import dataclass
 from enclos.wire import rtnetlink
 from enclos.wire.rtnetlink import Link
 

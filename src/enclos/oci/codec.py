@@ -14,6 +14,7 @@ import typing
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 JsonObject: TypeAlias = dict[str, Any]
 """Members nobody here looks into."""
@@ -35,7 +36,7 @@ _NAMES: Final[dict[type, str]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """The least and the greatest value of an integer member."""
 
@@ -43,7 +44,7 @@ class Bounds:
     greatest: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Extensible:
     """Base of what the specification lets anybody extend: unknown members, as they came."""
 

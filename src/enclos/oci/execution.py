@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from enclos.errors import InvalidRequest
 from enclos.oci.types import Capabilities, Process, User
+from enclos.structs import dataclass
 
 _LARGEST_ID = 2**32 - 2
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from enclos.oci.codec import I64, U32, Extensible
 from enclos.oci.resources import Resources
 from enclos.oci.seccomp import Seccomp
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

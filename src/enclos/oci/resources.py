@@ -6,9 +6,10 @@ not the same as 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from enclos.oci.codec import I64, U16, U32, U64, Extensible
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

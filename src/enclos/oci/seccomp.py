@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from enclos.oci.codec import U32, U64, Extensible
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ They hold what was written; whether it makes sense is `validate`'s to say. Every
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from enclos.oci.codec import I32, I64, U32, U64, Extensible
 from enclos.oci.linux import IdMapping, Linux
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

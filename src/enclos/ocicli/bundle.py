@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from enclos.linux import files, terminal
 from enclos.oci.load import load_spec
 from enclos.oci.types import ConsoleSize, Spec
 from enclos.ocicli.parse import Invocation
+from enclos.structs import dataclass
 from enclos.wire.control import Channels
 
 _SPEC_BYTES: Final = 16 << 20

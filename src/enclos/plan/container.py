@@ -7,7 +7,6 @@ refused here, by the name of its flag.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.linux import Linux, Namespace
@@ -23,6 +22,7 @@ from enclos.plan.runnetwork import Mode
 from enclos.plan.runoptions import RunOptions, Surroundings
 from enclos.plan.runsecurity import Security
 from enclos.plan.users import ResolvedUser
+from enclos.structs import dataclass
 
 _VERSION: Final = "1.0.2"
 _ID_CHARACTERS: Final = 12

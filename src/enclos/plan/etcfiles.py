@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.types import Mount
 from enclos.plan import uplink
 from enclos.plan.runnetwork import Mode
 from enclos.plan.runoptions import Surroundings
+from enclos.structs import dataclass
 
 _NAMES: Final = ("resolv.conf", "hostname", "hosts")
 _LOOPBACK: Final = (

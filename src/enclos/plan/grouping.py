@@ -7,11 +7,11 @@ pod's infra container, which is the sandbox. Everything else gets a machine of i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.ids import check_id
+from enclos.structs import dataclass
 
 SANDBOX_ANNOTATIONS: Final = (
     "io.kubernetes.cri.sandbox-id",

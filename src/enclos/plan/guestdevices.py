@@ -8,12 +8,12 @@ host: it gets every device of the guest instead. Anything else is refused by nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.complaint import refusal
 from enclos.oci.linux import Device
 from enclos.oci.resources import DeviceRule, Resources
+from enclos.structs import dataclass
 
 _MEMORY: Final = 1
 _TERMINALS: Final = 5

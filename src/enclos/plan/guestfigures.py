@@ -7,8 +7,9 @@ larger than the kernel's own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 Files = Mapping[str, str]
 

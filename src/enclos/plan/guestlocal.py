@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.complaint import refusal
 from enclos.oci.types import Mount
+from enclos.structs import dataclass
 from enclos.wire.messages import LOCAL_PATH
 
 ANNOTATION: Final = "enclos.local-paths"

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from enclos.oci.complaint import refusal
 from enclos.oci.linux import IdMapping, Linux
 from enclos.oci.types import Mount
+from enclos.structs import dataclass
 
 GUEST_FILE_SYSTEMS: Final = frozenset(
     "binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs fusectl hugetlbfs mqueue "

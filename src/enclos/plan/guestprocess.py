@@ -6,12 +6,13 @@ name the host's CPUs: those of `linux.resources.cpu.cpus` are the guest's 0, 1, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from enclos.oci.complaint import refusal
 from enclos.oci.linux import Linux
 from enclos.oci.rules_resources import cpu_list
 from enclos.oci.types import CpuAffinity, Process
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ matter of course, and refused by name where somebody asked for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from enclos.oci.complaint import refusal
 from enclos.oci.resources import BlockIo, Cpu, Memory, Pids, Resources
+from enclos.structs import dataclass
 
 _WHERE: Final = "linux.resources"
 _LEAST_SHARES: Final = 2

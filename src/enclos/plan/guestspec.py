@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from enclos.oci.complaint import refusal
@@ -24,6 +24,7 @@ from enclos.plan.guestmounts import GuestMounts, Projected, SharedSource
 from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
 from enclos.plan.notices import Notices
+from enclos.structs import dataclass
 from enclos.wire.messages import PROJECTIONS_PATH, SHARE_PATH, SHM_PATH
 
 BOOT_ID_PATH: Final = "/run/enclos/boot_id"

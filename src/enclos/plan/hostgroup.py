@@ -8,12 +8,12 @@ and block devices (decisions 16 to 18).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.config.settings import Settings
 from enclos.oci.resources import BlockIo, ThrottleDevice, WeightDevice
 from enclos.plan.guestresources import HostLimits
+from enclos.structs import dataclass
 
 PAGE_TABLE_SHARE: Final = 64
 """A page of 4096 bytes takes 8 in the page tables of each process that maps it, and more."""

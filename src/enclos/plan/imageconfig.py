@@ -7,11 +7,11 @@ program has no use for are ignored; a member of the wrong type is an error.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.plan.jsonshape import as_list, as_object, as_text
+from enclos.structs import dataclass
 
 _MAX_CONFIG_BYTES: Final = 8 << 20
 

@@ -7,11 +7,11 @@ kernels share a namespace. Shared in the guest is exactly what was asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.plan.grouping import Group
+from enclos.structs import dataclass
 from enclos.wire.messages import CONTAINERS_PATH, INIT_LINK
 
 FILES: Final[Mapping[str, str]] = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts"}

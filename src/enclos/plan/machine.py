@@ -8,7 +8,6 @@ in two parts: what the template was saved with, and blocks plugged after its res
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from enclos.config.settings import Settings
@@ -16,6 +15,7 @@ from enclos.errors import InvalidRequest
 from enclos.oci.resources import Cpu, Resources
 from enclos.oci.rules_resources import cpu_list
 from enclos.plan.wishes import NOTHING, Wishes
+from enclos.structs import dataclass
 
 MEMORY_BLOCK_BYTES: Final = 128 << 20
 """What the guest's kernel takes online at once (x86-64, less than 64 GiB)."""

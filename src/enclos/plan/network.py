@@ -8,10 +8,11 @@ delta is the one from `NOTHING`.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 from enclos.wire import rtnetlink
 from enclos.wire.rtnetlink import Entry, Link
 

@@ -9,11 +9,12 @@ environment) and the container is given another, as runc does.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from enclos.oci.types import Mount, Process, Spec
+from enclos.structs import dataclass
 from enclos.wire.messages import NOTICES_NAME, NOTICES_PATH
 
 VARIABLE: Final = "NOTIFY_SOCKET"

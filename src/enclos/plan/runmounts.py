@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +18,7 @@ from enclos.oci.types import Mount
 from enclos.plan.flagtext import bad, size
 from enclos.plan.imageconfig import ImageConfig
 from enclos.plan.runoptions import RunOptions, Surroundings
+from enclos.structs import dataclass
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,200}", re.ASCII)
 _PROPAGATIONS: Final = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})

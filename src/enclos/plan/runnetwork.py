@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.plan import uplink
 from enclos.plan.flagtext import bad, check_text
+from enclos.structs import dataclass
 from enclos.wire.control import PublishedPort
 
 MOST_PORTS: Final = 1024

@@ -7,9 +7,10 @@ for a flag that was not given where that differs from an empty value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from enclos.plan.runnetwork import Mode
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ seccomp filter: docs/decisions/0006.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.oci.seccomp import Seccomp
 from enclos.plan.flagtext import bad
 from enclos.plan.runoptions import RunOptions
 from enclos.plan.seccompprofile import read_profile
+from enclos.structs import dataclass
 
 MASKED_PATHS: Final = (
     "/proc/acpi",

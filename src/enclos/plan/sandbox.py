@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from enclos.config.settings import Settings
@@ -20,6 +20,7 @@ from enclos.plan.guestspec import GuestPlan, HostHooks, Shm, guest_spec
 from enclos.plan.joining import Owner, group_with, guest_paths
 from enclos.plan.machine import Host, MachinePlan, plan_machine
 from enclos.plan.notices import Notices
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

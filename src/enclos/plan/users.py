@@ -7,10 +7,10 @@ own group and supplementary groups come from the files unless a group was named.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest, NotFound
+from enclos.structs import dataclass
 
 _MAX_ID: Final = (1 << 31) - 1
 _MAX_LINES: Final = 100_000

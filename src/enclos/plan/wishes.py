@@ -7,12 +7,12 @@ be allowed by its name in the settings; without that it is refused, as is one th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from enclos.config import parse
 from enclos.config.settings import Settings
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 PREFIX: Final = "io.enclos."
 NAMES: Final[Mapping[str, str]] = {

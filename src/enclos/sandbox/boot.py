@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from enclos.linux import files, jail, libc
 from enclos.linux.cgroup import group
 from enclos.sandbox import hostgroup, release
 from enclos.state import ledger
+from enclos.structs import dataclass
 from enclos.tools import virtiofsd
 from enclos.tools.virtiofsd import Virtiofsd
 

@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,7 @@ from enclos.sandbox.hostgroup import Manager
 from enclos.sandbox.place import Place
 from enclos.state import records, store
 from enclos.state.records import ContainerRecord
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 

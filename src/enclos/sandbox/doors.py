@@ -12,7 +12,7 @@ import asyncio
 import errno
 import ipaddress
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from enclos import log
 from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
 from enclos.sandbox import accepting, coupling
+from enclos.structs import dataclass
 from enclos.wire import messages as m
 from enclos.wire.link import Link
 

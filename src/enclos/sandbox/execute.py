@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from enclos.linux import pid, pidfd
 from enclos.linux.pid import ProcessRef
@@ -13,6 +12,7 @@ from enclos.sandbox import client, hostgroup, reach, standin
 from enclos.sandbox.client import Connection
 from enclos.state import records
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 from enclos.wire import control as c
 
 

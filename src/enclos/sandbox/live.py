@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import TYPE_CHECKING
 
 from enclos.errors import EnclosError, NotFound
+from enclos.structs import dataclass
 
 if TYPE_CHECKING:
     from enclos.hypervisor.qemu.machine import QemuMachine

@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from enclos import log
@@ -22,6 +22,7 @@ from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
 from enclos.sandbox import coupling, resolvers
 from enclos.sandbox.doors import Doors
+from enclos.structs import dataclass
 from enclos.wire import messages as m
 from enclos.wire.link import Link
 

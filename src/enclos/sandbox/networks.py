@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -28,6 +28,7 @@ from enclos.sandbox.live import Sandbox
 from enclos.sandbox.mirror import Mirrored
 from enclos.sandbox.uplinks import Uplinked
 from enclos.state import ledger
+from enclos.structs import dataclass
 from enclos.tools import passt
 from enclos.wire import control as c
 from enclos.wire import messages as m

@@ -12,7 +12,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from enclos.plan import notices
 from enclos.plan.notices import Kind, Notices
 from enclos.sandbox.client import Connection
 from enclos.sandbox.live import Container, Sandbox
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 

@@ -10,12 +10,12 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from enclos import log
 from enclos.errors import GuestFailed
+from enclos.structs import dataclass
 
 _MAX_HEADER: Final = 64
 _STREAMS: Final = ("stdout", "stderr")

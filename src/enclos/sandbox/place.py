@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from enclos.sandbox import accelerate
 from enclos.sandbox.boot import BootPlan
 from enclos.sandbox.supervisor import Start
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 
 _GIB: Final = 1 << 30
 

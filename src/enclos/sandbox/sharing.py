@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Final
 
 from enclos import log
@@ -20,6 +19,7 @@ from enclos.linux import jail
 from enclos.sandbox import release
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
+from enclos.structs import dataclass
 from enclos.tools import passt
 from enclos.tools.passt import Passt
 from enclos.wire.rtnetlink import ETHERNET, Link

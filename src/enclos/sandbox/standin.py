@@ -15,7 +15,6 @@ import socket
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from enclos import log
@@ -24,6 +23,7 @@ from enclos.linux import fork, inroot, libc, mountapi, pidfd, terminal
 from enclos.linux.cgroup import group
 from enclos.linux.pid import ProcessRef
 from enclos.sandbox.client import Connection
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 

@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
@@ -25,6 +25,7 @@ from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.state import records
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from enclos.plan.network import Wanted
 from enclos.sandbox import sharing
 from enclos.sandbox.live import Sandbox
 from enclos.sandbox.sharing import Helper
+from enclos.structs import dataclass
 from enclos.wire.control import PublishedPort, Uplink
 
 _READY_S: Final = 20.0

@@ -6,13 +6,14 @@ No socket here. Which codes a client acts upon is in the one table of `errors`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
 from enclos.errors import TTRPC_CODES, EnclosError, InvalidRequest
 from enclos.shim.proto import ttrpc_pb2
+from enclos.structs import dataclass
 
 INVALID_ARGUMENT: Final = 3
 DEADLINE_EXCEEDED: Final = 4

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.any_pb2 import Any
@@ -14,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from enclos import log
 from enclos.shim import ttrpc
 from enclos.shim.proto import events_pb2, ttrpc_pb2
+from enclos.structs import dataclass
 
 SERVICE: Final = "containerd.services.events.ttrpc.v1.Events"
 TOPICS: Final[dict[type[Message], str]] = {

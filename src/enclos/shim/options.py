@@ -6,7 +6,6 @@ whose bytes read as an option of an unknown type.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf import any_pb2
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 from enclos import log
 from enclos.errors import InvalidRequest
 from enclos.shim.proto import runcoptions_pb2, runtimeoptions_pb2
+from enclos.structs import dataclass
 
 _PREFIX: Final = "type.googleapis.com/"
 _RUNTIME: Final = runtimeoptions_pb2.Options.DESCRIPTOR.full_name

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import InvalidRequest, MachineFailed, Unsupported
 from enclos.linux import libc, mount, overlay
+from enclos.structs import dataclass
 
 DIRECTORY: Final = "rootfs"
 _FLAGS: Final = {

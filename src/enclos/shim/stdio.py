@@ -15,7 +15,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 from enclos.errors import InvalidRequest, Unsupported
 from enclos.linux import fork
 from enclos.linux.pid import ProcessRef
+from enclos.structs import dataclass
 from enclos.wire.control import Channels
 
 _SCHEMES: Final = ("", "fifo", "file", "binary")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from enclos.errors import Exists, NotFound, WrongState
 from enclos.oci import types
 from enclos.shim.events import Publisher
 from enclos.shim.stdio import Stdio
+from enclos.structs import dataclass
 
 if TYPE_CHECKING:
     from enclos.sandbox.create import Prepared

@@ -7,8 +7,9 @@ reported, so that its sender can be told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 HEADER_BYTES: Final = 10
 MAX_PAYLOAD: Final = 4 << 20

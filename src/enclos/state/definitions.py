@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from enclos.errors import Exists, InvalidRequest, NotFound, Unclean
 from enclos.ids import check_id, check_name
 from enclos.linux import files
 from enclos.state import store
+from enclos.structs import dataclass
 from enclos.wire import codec
 from enclos.wire.control import PublishedPort
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 from enclos.errors import EnclosError, Unclean
 from enclos.state import store
+from enclos.structs import dataclass
 
 Fields = Mapping[str, str | int]
 Release = Callable[[Fields], None]

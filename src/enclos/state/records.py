@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -18,6 +18,7 @@ from enclos.linux.pid import ProcessRef
 from enclos.state import store
 from enclos.state.fast import SEPARATOR, STATE_FILE
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 from enclos.wire import codec
 
 FORMAT: Final = 1

@@ -8,7 +8,6 @@ rename, so a reader never meets half of one.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from enclos.errors import Exists, HostUnfit, Unclean
 from enclos.ids import check_id
 from enclos.linux import files, pid
 from enclos.linux.pid import ProcessRef
+from enclos.structs import dataclass
 
 MAX_FILE_BYTES: Final = 16 << 20
 _OWNER: Final = "creator"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +17,7 @@ from enclos.storage.disk import disk_errors
 from enclos.storage.merged import is_opaque, is_whiteout, look
 from enclos.storage.nodes import DIRECTORY_FLAGS
 from enclos.storage.rootfs import LayeredRoot
+from enclos.structs import dataclass
 
 _RESOLVE: Final = libc.RESOLVE_BENEATH | libc.RESOLVE_NO_SYMLINKS
 

@@ -10,10 +10,10 @@ missing, with a `/`    refused                    made as a directory
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest, NotFound
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

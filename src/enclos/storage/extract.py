@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +20,7 @@ from enclos.linux.inroot import resolve_in_root
 from enclos.storage import nodes
 from enclos.storage.disk import disk_errors
 from enclos.storage.tarheaders import Entry, Kind
+from enclos.structs import dataclass
 
 Parts = tuple[str, ...]
 DirectoryLike = Callable[[str], nodes.Metadata | None]

@@ -6,7 +6,6 @@ Fetching is in `fetch`, unpacking in `layers`, the collection of what nobody use
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from enclos.storage.references import (
     split_name,
 )
 from enclos.storage.store import Image, ImageStore, change_index, read_index, without_name
+from enclos.structs import dataclass
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
 _ALWAYS_LOOK: Final = frozenset(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from enclos.storage.extract import Rules, extract
 from enclos.storage.progress import Report
 from enclos.storage.store import Image, ImageStore, Layer, hold
 from enclos.storage.tarstream import TarReader
+from enclos.structs import dataclass
 
 _UNPACK_S: Final = 3600.0
 """How long to wait for another process that unpacks the same layer."""

@@ -10,11 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.plan.jsonshape import as_list, as_object, as_size, as_text
+from enclos.structs import dataclass
 
 MAX_JSON_BYTES: Final = 4 << 20
 """The limit that registries and containers/image put on a manifest."""

@@ -10,8 +10,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from enclos.structs import dataclass
 
 Extents = tuple[tuple[int, int], ...]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from enclos.errors import InvalidRequest
+from enclos.structs import dataclass
 
 DEMO_NAME: Final = "enclos/demo"
 """The image that the assets build makes; the name never goes to a registry."""

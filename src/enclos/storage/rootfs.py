@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from enclos.linux import files, libc, overlay
 from enclos.linux.mount import make_slave
 from enclos.storage import nodes
 from enclos.storage.disk import disk_errors
+from enclos.structs import dataclass
 
 _OPTIONS: Final = ("index=off", "metacopy=off", "redirect_dir=nofollow")
 """Nothing that makes an upper directory mean more than its entries: `changes` reads it."""

@@ -16,13 +16,13 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import HostUnfit, TimedOut
 from enclos.linux import files
 from enclos.storage.manifest import chain_ids
+from enclos.structs import dataclass
 from enclos.wire.codec import CodecError, decode, encode
 
 _WAIT_S: Final = 120.0

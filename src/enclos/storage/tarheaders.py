@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Final
+
+from enclos.structs import dataclass
 
 BLOCK_BYTES: Final = 512
 _MAX_SIZE_BYTES: Final = 1 << 62

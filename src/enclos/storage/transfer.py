@@ -10,7 +10,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from enclos.errors import InvalidRequest, NotFound
@@ -23,6 +22,7 @@ from enclos.storage.extract import Parts, Rules, clean, extract
 from enclos.storage.tarstream import TarReader
 from enclos.storage.tarwrite import write_archive
 from enclos.storage.walk import TreeWalker
+from enclos.structs import dataclass
 
 _LINKS: Final = 40
 _STREAM: Final = "the archive"

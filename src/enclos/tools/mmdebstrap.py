@@ -7,12 +7,12 @@ tree's apt cache for the caller to look at. Works since mmdebstrap 1.3 (Debian 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import HostUnfit, MachineFailed
 from enclos.linux import process
+from enclos.structs import dataclass
 
 PROGRAM: Final = "mmdebstrap"
 CACHE: Final = "var/cache/apt/archives"

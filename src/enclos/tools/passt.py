@@ -10,11 +10,11 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.linux import jail
+from enclos.structs import dataclass
 
 PROGRAM: Final = "/usr/bin/passt"
 MAC: Final = "9a:55:9a:55:9a:55"

@@ -10,12 +10,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from enclos.linux import process
+from enclos.structs import dataclass
 
 _STDOUT: Final = -2
 """`subprocess.STDOUT`: both streams into one pipe."""

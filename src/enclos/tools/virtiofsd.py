@@ -12,11 +12,11 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.linux import jail, unixsocket
+from enclos.structs import dataclass
 
 PROGRAM: Final = "/usr/libexec/virtiofsd"
 CAPABILITIES: Final = frozenset(

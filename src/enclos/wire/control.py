@@ -6,8 +6,9 @@ first byte of the request they belong to, in the order the message's docstring g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 
 @dataclass(frozen=True, slots=True)

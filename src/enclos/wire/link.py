@@ -11,11 +11,12 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol, TypeVar
 
 from enclos import errors, log
 from enclos.errors import EnclosError, Lost, MachineFailed, TimedOut
+from enclos.structs import dataclass
 from enclos.wire import codec, frames
 from enclos.wire.frames import Frame, FrameError
 from enclos.wire.messages import Failure, Nothing

@@ -7,8 +7,10 @@ The host chooses all numbers; streams and requests share one number space.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from enclos.structs import dataclass
 
 SHARE_PATH: Final = "/run/share"
 """Where the agent mounts the sandbox's virtiofs share in the guest."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 NEWLINK: Final = 16
 DELLINK: Final = 17

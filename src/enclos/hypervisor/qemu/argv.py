@@ -6,8 +6,9 @@ Every address is fixed, because a template only loads into the machine it was sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from enclos.structs import dataclass
 
 PROGRAM: Final = "/usr/bin/qemu-system-x86_64"
 MACHINE: Final = "pc-q35-10.0"

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from enclos.errors import HostUnfit
 from enclos.hypervisor.qemu import argv
 from enclos.hypervisor.qemu.argv import Board, Wiring
 from enclos.linux import jail
+from enclos.structs import dataclass
 
 UID: Final = 64055
 """Unprivileged owner of QEMU; the tool root's passwd file names it `enclos`."""

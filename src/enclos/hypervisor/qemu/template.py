@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from enclos.errors import MachineFailed, NotFound
 from enclos.hypervisor.qemu import argv
 from enclos.hypervisor.qemu.argv import Board
 from enclos.linux import files
+from enclos.structs import dataclass
 
 FORMAT: Final = 1
 KEPT: Final = 8

@@ -11,13 +11,13 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import HostUnfit, Unclean
 from enclos.linux.cgroup import v1, v2
 from enclos.linux.cgroup.layout import Layout, Mode
+from enclos.structs import dataclass
 
 _POLL_S: Final = 0.005
 _TRIES: Final = 5

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import InvalidRequest
 from enclos.linux import mountinfo
+from enclos.structs import dataclass
 
 V1_CONTROLLERS: Final = frozenset(
     {
