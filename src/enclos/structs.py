@@ -24,7 +24,8 @@ else:
             missing = [name for name in _METHODS if name not in vars(cls)]
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
             for name in missing:
-                setattr(made, name, _stand_in(made, name, missing, frozen=frozen))
+                setattr(made, name, _stand_in(made, name))
+            _waiting[made] = missing, frozen
             if frozen:
                 made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
             else:
@@ -34,20 +35,29 @@ else:
         return make
 
 
-__all__ = ["dataclass"]
+__all__ = ["complete", "dataclass"]
 _METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
+_waiting: Final[dict[type, tuple[list[str], bool]]] = {}
+"""Classes without methods yet: those that are missing, and whether the class is frozen."""
 
 
-def _stand_in(cls: type, name: str, missing: list[str], *, frozen: bool) -> Callable[..., Any]:
+def complete() -> None:
+    """Make what all the classes loaded so far lack, for a program that has the time now."""
+    for cls in list(_waiting):
+        _complete(cls)
+
+
+def _stand_in(cls: type, name: str) -> Callable[..., Any]:
     def method(self: object, *arguments: object, **named: object) -> Any:
-        _complete(cls, missing, frozen=frozen)
+        _complete(cls)
         return getattr(cls, name)(self, *arguments, **named)
 
     return method
 
 
-def _complete(cls: type, missing: list[str], *, frozen: bool) -> None:
+def _complete(cls: type) -> None:
     """Give the class the methods that a common dataclass of the same fields gets."""
+    missing, frozen = _waiting.pop(cls)
     fields = dataclasses.fields(cls)
     body: dict[str, Any] = {one.name: _again(one) for one in fields}
     body["__annotations__"] = {one.name: one.type for one in fields}

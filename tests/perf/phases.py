@@ -45,6 +45,7 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
         latest[AROUND] = wall_ms - sum(latest.values())
         return wall_ms
 
+    start()  # may have to make the template first, which is a phase of no other start
     start()
     yield [
         commands.row(VERSION, [subject.enclos, "version"]),

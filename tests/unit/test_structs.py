@@ -112,6 +112,13 @@ def test_nothing_is_compiled_before_a_class_is_used(monkeypatch: pytest.MonkeyPa
     assert compiled == ["methods"]
     child("a")
     assert compiled == ["methods", "methods"]
+    base, child = family(structs.dataclass, frozen=True)
+    structs.complete()
+    made = len(compiled)
+    assert made >= 4
+    assert child("a") == child("a")
+    assert base("a") != child("a")
+    assert len(compiled) == made
 
 
 def test_methods_of_its_own_are_kept() -> None:
