@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from typing import Any, Final
 else:
 
-    def dataclass(*, slots: bool, frozen: bool = False) -> Callable[[type], type]:
+    def dataclass(*, slots: bool, frozen: bool = False, eq: bool = True) -> Callable[[type], type]:
         """`dataclasses.dataclass` with these arguments; a class may bring methods of its own."""
 
         def make(cls: type) -> type:
-            missing = [name for name in _METHODS if name not in vars(cls)]
+            wanted = _METHODS if eq else _METHODS[:2]
+            missing = [name for name in wanted if name not in vars(cls)]
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
             for name in missing:
                 setattr(made, name, _stand_in(made, name))
             _waiting[made] = missing, frozen
             if frozen:
                 made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
-            else:
+            elif eq:
                 made.__hash__ = None
             return made
 

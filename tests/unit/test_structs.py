@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -131,3 +131,15 @@ def test_methods_of_its_own_are_kept() -> None:
 
     assert repr(Shown("a")) == "own"
     assert Shown("a") == Shown("a")
+
+
+def test_one_without_equality_is_equal_to_itself_alone() -> None:
+    for decorator in (structs.dataclass, dataclasses.dataclass):
+        body: dict[str, Any] = {"__annotations__": {"name": "str"}}
+        made: Any = cast("Any", decorator)(frozen=True, slots=True, eq=False)(
+            type("Token", (), body)
+        )
+        one = made("a")
+        assert one != made("a")
+        assert len({one, one, made("a")}) == 2
+        assert repr(one) == "Token(name='a')"

@@ -53,7 +53,16 @@ def test_what_is_written_survives_a_restart(programs: Programs, loop: str) -> No
 
 def test_listings(programs: Programs, loop: str) -> None:
     header, row = programs.ok("ps").splitlines()
-    assert header.split() == ["CONTAINER", "ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"]
+    assert header.split() == [
+        "CONTAINER",
+        "ID",
+        "IMAGE",
+        "COMMAND",
+        "CREATED",
+        "STATUS",
+        "PORTS",
+        "NAMES",
+    ]
     assert row.endswith("loop")
     found = json.loads(programs.ok("ps", "--format", "json"))
     assert found["Image"] == "enclos/demo:latest"
