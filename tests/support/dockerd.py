@@ -38,6 +38,8 @@ CONTAINERD: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/docker"
 """Debian's own: another one in PATH may be newer than the daemon."""
 SHIM: Final = bool(os.environ.get("ENCLOS_TEST_DOCKER_SHIM"))
+PREFIX: Final = "/enclos-docker-"
+"""Of the name of a session's daemon's directory, which its command line has."""
 IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import containerd as private
 from tests.support import cri as client
-from tests.support import leaks
+from tests.support import dockerd, leaks
 from tests.support.cli import Programs
 from tests.support.containerd import Containerd
 from tests.support.cri import Cri
@@ -46,7 +46,7 @@ def cri(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def clean(programs: Programs) -> Iterator[None]:
     """Nothing of a shim's is left after the block: no process, no mount, no record, no socket."""
     root = programs.state_root
-    scope = leaks.Scope(roots=(root,), words=(), alone=False)
+    scope = leaks.Scope(roots=(root,), words=(), alone=False, others=(dockerd.PREFIX,))
     before = leaks.snapshot(scope)
     yield
 

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from enclos.linux import mountinfo
-from tests.support import containerd, leaks, otherroot
+from tests.support import containerd, dockerd, leaks, otherroot
 from tests.support import podman as private
 from tests.support.cli import Programs
 from tests.support.podman import Podman
@@ -44,7 +44,7 @@ def _program(programs: Programs, stack: ExitStack) -> tuple[str, ...]:
 def _private(programs: Programs, program: tuple[str, ...]) -> Iterator[Podman]:
     directory = Path(tempfile.gettempdir()) / f"podman-{os.getpid()}"
     directory.mkdir(mode=0o700)
-    scope = leaks.Scope(roots=(directory,), words=(), others=(containerd.PREFIX,))
+    scope = leaks.Scope(roots=(directory,), words=(), others=(containerd.PREFIX, dockerd.PREFIX))
     before = leaks.snapshot(scope)
     settings = {
         "ENCLOS_STATE_ROOT": str(directory / "state"),

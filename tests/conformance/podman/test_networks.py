@@ -137,7 +137,7 @@ def _published(
             "loopback only, from outside": _told(yard.outside, yard.address, 7082),
             "range": [_told(inside, yard.address, port) for port in (7090, 7091)],
             "hairpin": yard.sh(runtime, made, f"sleep 2 | nc -w 5 {yard.address} 7080"),
-            "podman port": yard.by[runtime].ok("port", made).splitlines(),
+            "podman port": sorted(yard.by[runtime].ok("port", made).splitlines()),
         }
 
 
