@@ -119,6 +119,11 @@ TTRPC_CODES: Final[dict[type[EnclosError], int]] = {
 """Codes of google.rpc.Code, as containerd reads them from a shim."""
 
 
+def code_of(error: EnclosError, codes: dict[type[EnclosError], int]) -> int:
+    """The code of `error` in one of the tables: its class's, or the nearest base's."""
+    return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
+
+
 def by_name(name: str) -> type[EnclosError]:
     """The class called `name`, for errors that crossed a socket; the base if unknown."""
     return next((cls for cls in EXIT_CODES if cls.__name__ == name), EnclosError)

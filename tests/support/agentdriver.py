@@ -26,6 +26,8 @@ T = TypeVar("T")
 SHARE_TAG = "enclos"
 CPU = "max,-erms,-fsrm,-fsrs,-fzrm"
 """Emulated, the string instructions that these flags make the kernel use are slow."""
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Runs what must not outlive the tests, even if they are killed."""
 COMMAND_LINE = (
     "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all maxcpus=1 "
     "lpj=10400000 rcupdate.rcu_expedited=1 tsc=reliable no_timer_check"
@@ -251,7 +253,7 @@ def booted(
         machine = Machine(memory_mb, vcpus, cpu, options)
         command = _qemu(assets, directory, machine, agent=theirs.fileno())
         command += [*devices, *extra]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        process = subprocess.Popen([*_WITH_US, *command], pass_fds=[theirs.fileno()])
         stack.callback(process.wait)
         stack.callback(process.kill)
         theirs.close()
@@ -291,7 +293,7 @@ def _share(assets: Assets, directory: Path, share: Path, stack: ExitStack) -> li
         f"--shared-dir={share}", f"--socket-path={rendezvous}",
         "--sandbox=none", "--announce-submounts", "--cache=auto", "--xattr", "--log-level=error",
     ]  # fmt: skip
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([*_WITH_US, *command])
     stack.callback(process.wait)
     stack.callback(process.kill)
     limit = time.monotonic() + 10

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import leaks
+from tests.support import bridges, leaks
+from tests.support.bridges import Bridge, Member
 from tests.support.cli import Programs
 
 
@@ -34,6 +35,19 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
         (state_root / name).mkdir(mode=0o700)
     programs.ok("run", "--rm", "enclos/demo", "true")
     return programs
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Iterator[Bridge]:
+    """A bridge of a module's own, with a namespace for it."""
+    with bridges.new() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def host(bridge: Bridge) -> Member:
+    """A member of it that stands for the host."""
+    return bridge.member()
 
 
 Keep = Callable[..., str]

@@ -44,12 +44,6 @@ class Container:
 
 
 @pytest.fixture(scope="module")
-def bridge() -> Iterator[Bridge]:
-    with bridges.new() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def peer(bridge: Bridge) -> Member:
     """A namespace on the bridge in which the test runs programs, as runc's containers do."""
     return bridge.member()

@@ -20,17 +20,6 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def bridge() -> Iterator[Bridge]:
-    with bridges.new() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def host(bridge: Bridge) -> Member:
-    return bridge.member()
-
-
-@pytest.fixture(scope="module")
 def inner(host: Member, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netns]:
     """What pasta connects to the host by its sockets."""
     program = shutil.which("pasta")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ LOOKS = (
 )  # fmt: skip
 STARTS = 200
 AT_ONCE = 2
-
-
-@pytest.fixture(scope="module")
-def bridge() -> Iterator[Bridge]:
-    with bridges.new() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

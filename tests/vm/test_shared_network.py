@@ -50,17 +50,6 @@ class Guest:
 
 
 @pytest.fixture(scope="module")
-def bridge() -> Iterator[Bridge]:
-    with bridges.new() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def host(bridge: Bridge) -> Member:
-    return bridge.member()
-
-
-@pytest.fixture(scope="module")
 def before(host: Member) -> dict[str, str]:
     time.sleep(3)  # the kernel's own work on a fresh link is over
     return listing(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from enclos.errors import EXIT_CODES, EnclosError
+from enclos.errors import EXIT_CODES, EnclosError, code_of
 
 _MAX_LINE = 2000
 
@@ -24,7 +24,7 @@ def complain(error: EnclosError | OSError) -> int:
 
 def status_of(error: EnclosError) -> int:
     """The exit status for an error: its class's, or the nearest base's."""
-    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+    return code_of(error, EXIT_CODES)
 
 
 def say(message: str) -> None:

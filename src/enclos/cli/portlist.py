@@ -29,12 +29,8 @@ def summary(network: Network) -> str:
 
 
 def _shown(port: PublishedPort) -> str:
-    host = place(port.host_address or _EVERYWHERE, _range(port.host_port, port.count))
-    return f"{host}->{_range(port.port, port.count)}/{port.protocol}"
-
-
-def _range(first: int, count: int) -> str:
-    return f"{first}-{first + count - 1}" if count > 1 else f"{first}"
+    host = place(port.host_address or _EVERYWHERE, uplink.span(port.host_port, port.count))
+    return f"{host}->{uplink.span(port.port, port.count)}/{port.protocol}"
 
 
 def place(address: str, port: object) -> str:

@@ -98,10 +98,11 @@ def _forwards(protocol: str, ports: tuple[PublishedPort, ...]) -> tuple[str, ...
 
 def _specification(port: PublishedPort) -> str:
     where = f"{port.host_address}/" if port.host_address else ""
-    return f"{where}{_range(port.host_port, port.count)}:{_range(port.port, port.count)}"
+    return f"{where}{span(port.host_port, port.count)}:{span(port.port, port.count)}"
 
 
-def _range(first: int, count: int) -> str:
+def span(first: int, count: int) -> str:
+    """`count` ports from `first` on, as they are written."""
     return f"{first}-{first + count - 1}" if count > 1 else f"{first}"
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from enclos import log
 from enclos.linux import jail
+from enclos.plan import uplink
 from enclos.sandbox import release
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
@@ -26,7 +27,6 @@ from enclos.wire.rtnetlink import ETHERNET, Link
 
 PASST_UID: Final = 64056
 """Unprivileged owner of passt: not QEMU's, so that neither can reach into the other."""
-_MADE_UP_MAC: Final = "02:65:6e:63:6c:01"
 _BRIEF_S: Final = 2.0
 """One that lived no longer has something in its way: wait so long before the next."""
 
@@ -67,7 +67,7 @@ async def plug(sandbox: Sandbox, helper: Helper, link: Link, *, ended: Callable[
     Raises `MachineFailed` if QEMU refuses, `InvalidRequest` if there is no slot left.
     """
     _watch(sandbox, helper, ended)
-    mac = link.mac if link.type == ETHERNET else _MADE_UP_MAC
+    mac = link.mac if link.type == ETHERNET else uplink.MAC
     connection = helper.process.connection.fileno()
     return await sandbox.the_machine().plug_stream_nic(mac, connection)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
-from enclos.errors import TTRPC_CODES, EnclosError, InvalidRequest
+from enclos.errors import TTRPC_CODES, EnclosError, InvalidRequest, code_of
 from enclos.shim.proto import ttrpc_pb2
 from enclos.structs import dataclass
 
@@ -86,10 +86,6 @@ def failure(code: int, message: str) -> bytes:
 
 
 def failed(error: EnclosError) -> bytes:
-    """The payload of a response for an error of our tree: one line, the hint in it.
-
-    The code is its class's, or the nearest base's.
-    """
+    """The payload of a response for an error of our tree: one line, the hint in it."""
     hint = f" ({error.hint})" if error.hint else ""
-    code = next(TTRPC_CODES[kind] for kind in type(error).__mro__ if kind in TTRPC_CODES)
-    return failure(code, f"{error.message}{hint}")
+    return failure(code_of(error, TTRPC_CODES), f"{error.message}{hint}")
