@@ -21,7 +21,8 @@ SEARCHED: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
 _BEGIN: Final = (
     "# Added by `enclos setup containerd`; `enclos setup containerd --undo` removes it.\n"
 )
-_END: Final = "# End of what `enclos setup containerd` added.\n"
+_END: Final = "# End of what `enclos setup containerd` added."
+"""The file's last newline is behind it, or is not there if it was not before."""
 _DEFAULT: Final = '[{table}]\nruntime_type = "io.containerd.runc.v2"\n'
 """What is in force as long as the file lists no handler at all, and the plugin fails without."""
 _BASE: Final = '{{ template "base" . }}\n'
@@ -48,8 +49,7 @@ def register(text: str, program: str) -> str:
         )
     default = _DEFAULT.format(table=_table(plugin, "runc"))
     kept = "" if _runtimes(document, plugin) else default
-    joint = "" if not clean or clean.endswith("\n") else "\n"
-    after = clean + joint + _piece(plugin, program, kept, alone=not document)
+    after = _joined(clean, _piece(plugin, program, kept, alone=not document))
     _document(after)
     return after
 
@@ -68,9 +68,8 @@ def register_template(text: str, program: str, *, version: int) -> str:
             f"there is a runtime {HANDLER} already, with settings of its own",
             hint="rename or remove it",
         )
-    joint = "" if not clean or clean.endswith("\n") else "\n"
     base = "" if clean else _BASE
-    return clean + joint + _piece(_PLUGINS[version], program, base, alone=False)
+    return _joined(clean, _piece(_PLUGINS[version], program, base, alone=False))
 
 
 def version_of(text: str) -> int:
@@ -84,7 +83,13 @@ def unregister(text: str) -> str:
     """`text` without it."""
     before, begin, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
-    return before + after if begin and end else text
+    if not begin or not end:
+        return text
+    return before + after.removeprefix("\n") if after else before.removesuffix("\n")
+
+
+def _joined(clean: str, piece: str) -> str:
+    return f"{clean}{piece}\n" if not clean or clean.endswith("\n") else f"{clean}\n{piece}"
 
 
 def _piece(plugin: str, program: str, kept: str, *, alone: bool) -> str:

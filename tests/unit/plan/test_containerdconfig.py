@@ -47,7 +47,7 @@ def test_in_and_out(text: str) -> None:
 
 def test_the_last_line_need_not_end() -> None:
     after = config.register(DEBIAN.rstrip("\n"), SHIM)
-    assert config.unregister(after) == DEBIAN
+    assert config.unregister(after) == DEBIAN.rstrip("\n")
     assert "enclos" in _handlers(after)
 
 
