@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from enclos.linux import mountinfo
-from tests.support import waiting
+from tests.support import damage, waiting
 from tests.support.badguests import BAD, BadGuest
-from tests.support.dockerd import BARE, IMAGE, Docker
+from tests.support.damage import DAMAGES, Damage
+from tests.support.dockerd import BARE, DAMAGED, IMAGE, Docker
 
 FRAME: Final = "failed to create shim task: OCI runtime create failed: "
 """Newer dockers have more words before it."""
@@ -46,6 +48,27 @@ def test_a_guest_that_does_not_come_up(docker: Docker, bad: BadGuest) -> None:
     assert bad.hint in answer.err
     assert "Traceback" not in answer.err
     waiting.until(lambda: not left_of(docker), timeout_s=20)
+
+
+@pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name)
+def test_damaged_files_of_ours(docker: Docker, one: Damage) -> None:
+    root = docker.damaged_root
+    damage.copied(docker.programs.data_root, root)
+    try:
+        one.strike(root)
+        answer = docker.run(IMAGE, "true", runtime=DAMAGED)
+        assert (answer.code, answer.out) == (125, "")
+        assert one.said in answer.err.partition(FRAME)[2]
+        assert one.hint in answer.err
+        assert "Traceback" not in answer.err
+        waiting.until(lambda: not left_of(docker), timeout_s=20)
+        if one.lasts:
+            shutil.rmtree(root)
+            damage.copied(docker.programs.data_root, root)
+        answer = docker.run(IMAGE, "echo", "ran", runtime=DAMAGED)
+        assert (answer.code, answer.out) == (0, "ran\n"), answer.err
+    finally:
+        shutil.rmtree(root)
 
 
 def test_what_is_large_works(docker: Docker, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support import waiting
 from tests.support.dockerd import IMAGE, Docker
+from tests.support.screen import look_round, use_shell
 
 PROGRAM: Final = """\
 trap 'echo hup' HUP; trap 'exit 9' TERM
@@ -89,28 +89,13 @@ def test_a_detached_exec(docker: Docker, ours: str) -> None:
 
 def test_a_terminal_of_an_exec(docker: Docker, ours: str) -> None:
     with docker.on_a_screen("exec", "-it", ours, "sh") as screen:
-        screen.expect(b"# ")
-        screen.type(b"stty size; tty\n")
-        screen.expect(b"33 101\r\n/dev/")
-        screen.type(b"exit 4\n")
-        assert screen.wait() == 4
+        look_round(screen)
 
 
 def test_a_terminal_of_a_container(docker: Docker) -> None:
     words = ("run", "--rm", "-it", "--network", "none", "--runtime", "enclos", IMAGE, "sh")
     with docker.on_a_screen(*words) as screen:
-        screen.expect(b"# ")
-        screen.resize(40, 120)
-        time.sleep(1)
-        screen.type(b"stty size\n")
-        screen.expect(b"40 120")
-        screen.type(b"sleep 1000\n")
-        screen.expect(b"sleep 1000\r\n")
-        time.sleep(1)
-        screen.type(b"\x03")
-        screen.expect(b"# ")
-        screen.type(b"exit 5\n")
-        assert screen.wait() == 5
+        use_shell(screen)
 
 
 def test_files_go_in_and_out(docker: Docker, ours: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
 from enclos.plan import containerdconfig
 from enclos.shim.proto import task_pb2
-from tests.support import daemons, dockerd, launchers, otherroot
+from tests.support import daemons, dockerd, launchers, otherroot, waiting
 from tests.support.cli import Answer, Programs
 from tests.support.netns import Netns
 from tests.support.ttrpc import Client
@@ -73,7 +73,7 @@ _NETWORK: Final = """{"cniVersion": "0.4.0", "name": "pods", "plugins": [
  {"type": "bridge", "bridge": "pods0", "isGateway": true,
   "ipam": {"type": "host-local", "dataDir": "PLACE/ipam", "subnet": "10.77.0.0/24"}}]}
 """
-_START_S: Final = 40
+wait_for: Final = waiting.until
 _END_S: Final = 60
 _POLL_S: Final = 0.1
 
@@ -369,14 +369,6 @@ def _remove_containers(daemon: Containerd) -> None:
         daemon.start()
     for name in daemon("containers", "ls", "-q").out.split():
         daemon.remove(name)
-
-
-def wait_for(condition: Callable[[], bool], explain: Callable[[], str]) -> None:
-    """Wait until something holds; fail with an explanation if it does not come to."""
-    limit = time.monotonic() + _START_S
-    while not condition():
-        assert time.monotonic() < limit, explain()
-        time.sleep(_POLL_S)
 
 
 def _content(descriptor: int) -> bytes:

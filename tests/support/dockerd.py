@@ -16,8 +16,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ import pytest
 
 from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
-from tests.support import daemons, launchers, otherroot
+from tests.support import daemons, launchers, otherroot, waiting
 from tests.support.badguests import BAD
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
@@ -43,6 +42,8 @@ PREFIX: Final = "/enclos-docker-"
 IMAGE: Final = "busybox:test"
 BARE: Final = "enclos-bare"
 """The name of a runtime whose assets were never built."""
+DAMAGED: Final = "enclos-damaged"
+"""One with a data root of a test's own, `damaged_root`."""
 _BAD: Final = {f"enclos-{bad.name}": bad.settings for bad in BAD}
 """Runtimes whose guests do not come up."""
 PACKAGES: Final = (
@@ -63,9 +64,7 @@ NO_NETWORK: Final = (
     "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
     "--ip-masq=false", "--userland-proxy=false",
 )  # fmt: skip
-_START_S: Final = 60
 _END_S: Final = 60
-_POLL_S: Final = 0.1
 
 
 @dataclass
@@ -90,6 +89,11 @@ class Docker:
         if SHIM:
             return next((self.place / "state/shim").glob("*-moby"))
         return self.place / "exec/runtime-runc/moby"
+
+    @property
+    def damaged_root(self) -> Path:
+        """The data root of the runtime DAMAGED: nothing is there but what a test puts there."""
+        return self.data.with_name(f"{self.data.name}-damaged")
 
     def __call__(
         self, *words: str, stdin: bytes | None = None, timeout_s: float = TIMEOUT_S
@@ -149,9 +153,9 @@ class Docker:
         """Start the daemon and wait until it answers."""
         if self.containerd is None:
             self.containerd = self._spawn(CONTAINERD, "--config", str(self.place / "config.toml"))
-            _wait_for((self.place / "containerd.sock").exists, self.log)
+            waiting.until((self.place / "containerd.sock").exists, self.log)
         self.process = self._spawn(DAEMON, *self._flags())
-        _wait_for(lambda: not self("version").code, self.log)
+        waiting.until(lambda: not self("version").code, self.log)
 
     def reload(self) -> None:
         """Have the daemon read its configuration again."""
@@ -198,7 +202,7 @@ class Docker:
             "--config-file", os.fspath(self.place / "daemon.json"),
             "--cgroup-parent", f"/{self.name}",
             *([] if SHIM else ["--add-runtime", f"enclos={self.place}/enclos-oci"]),
-            *(f"--add-runtime={name}={self.place}/{name}" for name in (BARE, *_BAD)),
+            *(f"--add-runtime={name}={self.place}/{name}" for name in (BARE, DAMAGED, *_BAD)),
             "--default-ulimit", "nofile=1024:4096",
             "--live-restore", "--log-level", "warn", *self.network,
         ]  # fmt: skip
@@ -279,13 +283,6 @@ def _file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644
     archive.addfile(entry, io.BytesIO(content))
 
 
-def _wait_for(condition: Callable[[], bool], explain: Callable[[], str]) -> None:
-    limit = time.monotonic() + _START_S
-    while not condition():
-        assert time.monotonic() < limit, explain()
-        time.sleep(_POLL_S)
-
-
 def _prepare(docker: Docker) -> None:
     """Files of the daemons, and the launcher: engines call with whatever environment they have."""
     (docker.place / "config.toml").write_text(
@@ -300,7 +297,8 @@ def _prepare(docker: Docker) -> None:
     launchers.write(docker.place / "enclos-oci", "ocicli", ours)
     launchers.write(shim, "shim", ours | {"ENCLOS_STATE_ROOT": os.fspath(docker.place / "state")})
     bare = {"ENCLOS_DATA_ROOT": f"{docker.place}/no-data"}
-    for name, settings in {BARE: bare, **_BAD}.items():
+    damaged = {"ENCLOS_DATA_ROOT": os.fspath(docker.damaged_root)}
+    for name, settings in {BARE: bare, DAMAGED: damaged, **_BAD}.items():
         launchers.write(docker.place / name, "ocicli", ours | settings)
 
 

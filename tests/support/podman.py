@@ -11,18 +11,18 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import imagelayouts, launchers
+from tests.support import imagelayouts, launchers, waiting
 from tests.support.bundles import busybox
 from tests.support.cli import Answer
 from tests.support.screen import Screen, shown
 
+wait_until: Final = waiting.until
 TIMEOUT_S: Final = 240
 IMAGE: Final = "localhost/box:latest"
 APPLETS: Final = (
@@ -121,14 +121,6 @@ class Podman:
             yield made
         finally:
             self.run("rm", "--force", "--time=0", made)
-
-
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 60) -> None:
-    """Look until it holds; fails at the time limit."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
 
 
 def make(

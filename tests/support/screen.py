@@ -77,3 +77,30 @@ def shown(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Sc
             os.waitpid(screen.pid, 0)
         os.close(master)
         os.close(slave)
+
+
+def use_shell(screen: Screen) -> None:
+    """A shell in a container's terminal: its size, a new size, an interrupt, its status."""
+    screen.expect(b"# ")
+    screen.type(b"stty size\n")
+    screen.expect(b"33 101")
+    screen.resize(40, 120)
+    time.sleep(1)
+    screen.type(b"stty size\n")
+    screen.expect(b"40 120")
+    screen.type(b"sleep 1000\n")
+    screen.expect(b"sleep 1000\r\n")
+    time.sleep(1)
+    screen.type(b"\x03")
+    screen.expect(b"# ")
+    screen.type(b"exit 5\n")
+    assert screen.wait() == 5
+
+
+def look_round(screen: Screen) -> None:
+    """A shell that is executed in a container: its terminal is one there, of the right size."""
+    screen.expect(b"# ")
+    screen.type(b"stty size; tty\n")
+    screen.expect(b"33 101\r\n/dev/")
+    screen.type(b"exit 4\n")
+    assert screen.wait() == 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,10 @@ OWN = "version = 2\n# mine\n"
 
 
 @pytest.fixture
-def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command on a file that is there, the shim beside an installed `enclos`."""
-    for name in ("enclos", "containerd-shim-enclos-v2"):
-        (tmp_path / name).write_text("#!/bin/true\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "enclos")])
-    (tmp_path / "config.toml").write_text(OWN)
-    return ["setup", "containerd", "--config-file", str(tmp_path / "config.toml")]
+def words(installed: Path) -> list[str]:
+    """The command on a file that is there."""
+    (installed / "config.toml").write_text(OWN)
+    return ["setup", "containerd", "--config-file", str(installed / "config.toml")]
 
 
 def test_write_and_undo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from pathlib import Path
 
@@ -14,13 +13,9 @@ BASE = '{{ template "base" . }}\n'
 
 
 @pytest.fixture
-def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command on a directory of its own, the shim beside an installed `enclos`."""
-    for name in ("enclos", "containerd-shim-enclos-v2"):
-        (tmp_path / name).write_text("#!/bin/true\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "enclos")])
-    return ["setup", "k3s", "--directory", str(tmp_path)]
+def words(installed: Path) -> list[str]:
+    """The command on a directory of its own."""
+    return ["setup", "k3s", "--directory", str(installed)]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from pathlib import Path
 
@@ -12,13 +11,9 @@ from enclos.cli.main import main
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed pair of programs, the first of which runs."""
-    for name in ("enclos", "enclos-oci"):
-        (tmp_path / name).write_text("#!/bin/true\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "enclos")])
-    return tmp_path / "enclos-oci"
+def program(installed: Path) -> Path:
+    """The runtime that podman is told of."""
+    return installed / "enclos-oci"
 
 
 def test_write_and_undo(program: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

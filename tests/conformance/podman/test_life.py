@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.podman import IMAGE, Podman, wait_until
+from tests.support.screen import look_round, use_shell
 
 STOPS = "trap 'echo stopping; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
 
@@ -97,30 +98,13 @@ def test_exec_detached(podman: Podman, box: str) -> None:
 
 def test_exec_on_a_terminal(podman: Podman, box: str) -> None:
     with podman.on_a_screen("exec", "-it", box, "sh") as screen:
-        screen.expect(b"# ")
-        screen.type(b"stty size; tty\n")
-        screen.expect(b"33 101\r\n/dev/")
-        screen.type(b"exit 4\n")
-        assert screen.wait() == 4
+        look_round(screen)
 
 
 def test_run_on_a_terminal(podman: Podman) -> None:
     words = ("run", "--rm", "-it", "--network=none", "--name=screen", IMAGE, "sh")
     with podman.on_a_screen(*words) as screen:
-        screen.expect(b"# ")
-        screen.type(b"stty size\n")
-        screen.expect(b"33 101")
-        screen.resize(40, 120)
-        time.sleep(1)
-        screen.type(b"stty size\n")
-        screen.expect(b"40 120")
-        screen.type(b"sleep 1000\n")
-        screen.expect(b"sleep 1000\r\n")
-        time.sleep(1)
-        screen.type(b"\x03")
-        screen.expect(b"# ")
-        screen.type(b"exit 5\n")
-        assert screen.wait() == 5
+        use_shell(screen)
 
 
 def test_attach_and_detach(podman: Podman) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 from dataclasses import replace
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import launchers, victims
+from tests.support import damage, launchers, victims
 from tests.support.badguests import BAD, BadGuest
 from tests.support.cli import Programs
+from tests.support.damage import DAMAGES, Damage
 from tests.support.podman import IMAGE, Podman, wait_until
 from tests.support.victims import VICTIMS
 
@@ -69,6 +71,31 @@ def test_a_guest_that_does_not_come_up(podman: Podman, programs: Programs, bad: 
     assert "Traceback" not in answer.err
     assert not podman.ok("ps", "--all", "--quiet", f"--filter=ancestor={IMAGE}")
     wait_until(lambda: _sandboxes(podman) == before)
+
+
+@pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name)
+def test_damaged_files_of_ours(
+    podman: Podman, programs: Programs, tmp_path: Path, one: Damage
+) -> None:
+    before = _sandboxes(podman)
+    root, program = tmp_path / "data", podman.directory / "enclos-damaged"
+    roots = {"ENCLOS_STATE_ROOT": str(podman.state_root), "ENCLOS_DATA_ROOT": str(root)}
+    launchers.write(program, "ocicli", roots)
+    damage.copied(programs.data_root, root)
+    one.strike(root)
+    damaged = replace(podman, runtime=str(program))
+    answer = damaged.box(IMAGE, "true")
+    assert (answer.code, answer.out) == (126, "")
+    assert one.said in answer.err
+    assert one.hint in answer.err
+    assert "Traceback" not in answer.err
+    assert not podman.ok("ps", "--all", "--quiet", f"--filter=ancestor={IMAGE}")
+    wait_until(lambda: _sandboxes(podman) == before)
+    if one.lasts:
+        shutil.rmtree(root)
+        damage.copied(programs.data_root, root)
+    answer = damaged.box(IMAGE, "echo", "ran")
+    assert (answer.code, answer.out) == (0, "ran\n"), answer.err
 
 
 @pytest.mark.parametrize(
