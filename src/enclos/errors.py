@@ -7,6 +7,8 @@ Anything else that escapes is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -117,6 +119,18 @@ TTRPC_CODES: Final[dict[type[EnclosError], int]] = {
     Unclean: 13,  # INTERNAL
 }
 """Codes of google.rpc.Code, as containerd reads them from a shim."""
+
+
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+def of_system(error: OSError) -> EnclosError:
+    """What the kernel refused where nobody expected it to, in our words."""
+    message = f"{error.filename}: " if error.filename else ""
+    message += error.strerror or str(error)
+    if error.errno in _UNWRITABLE:
+        return HostUnfit(message, hint="see df and df -i; make room there, or use another root")
+    return EnclosError(message)
 
 
 def code_of(error: EnclosError, codes: dict[type[EnclosError], int]) -> int:

@@ -31,6 +31,8 @@ _MAX_LINE = 2000
 _threshold = Level.WARNING
 _fd = 2
 _entry: Callable[[str, str], str] | None = None
+_most_bytes = 0
+_anew: Callable[[], object] | None = None
 
 
 def configure(*, level: Level, fd: int = 2, entry: Callable[[str, str], str] | None = None) -> None:
@@ -39,8 +41,14 @@ def configure(*, level: Level, fd: int = 2, entry: Callable[[str, str], str] | N
     `entry` makes a line of the level's name and the message with its fields, for a file that
     others read as well.
     """
-    global _threshold, _fd, _entry
-    _threshold, _fd, _entry = level, fd, entry
+    global _threshold, _fd, _entry, _anew
+    _threshold, _fd, _entry, _anew = level, fd, entry, None
+
+
+def limit(most_bytes: int, anew: Callable[[], object]) -> None:
+    """Call `anew` as soon as the log's file has `most_bytes`: it is to put another one there."""
+    global _most_bytes, _anew
+    _most_bytes, _anew = most_bytes, anew
 
 
 def divert() -> None:
@@ -65,6 +73,8 @@ def write(level: Level, message: str, **fields: object) -> None:
     line = (_entry or _own)(level.name.lower(), _one_line(f"{message}{tail}"))
     try:
         os.write(_fd, line.encode("utf-8", "replace"))
+        if _anew is not None and os.fstat(_fd).st_size >= _most_bytes:
+            _anew()
     except OSError:
         sys.exc_info()  # a log that cannot be written must not break what it reports on
 

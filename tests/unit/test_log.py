@@ -59,3 +59,24 @@ def test_what_a_guest_says_is_one_line_of_bounded_length(
     assert written[:-1].isprintable()
     assert "refused error=x 2026-01-01" in written
     assert len(written) < 2_200
+
+
+def test_a_full_file_is_replaced_by_another(tmp_path: Path) -> None:
+    files = [(tmp_path / str(number)).open("w") for number in range(2)]
+    log.configure(level=log.Level.INFO, fd=files[0].fileno(), entry=lambda _, text: text)
+    log.limit(100, lambda: os.dup2(files[1].fileno(), files[0].fileno()))
+    for _ in range(4):
+        log.info("x" * 40)
+    for file in files:
+        file.close()
+    assert [(tmp_path / name).stat().st_size for name in "01"] == [120, 40]
+
+
+def test_a_file_that_cannot_be_replaced_is_no_reason_to_fail(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    with (tmp_path / "log").open("w") as file:
+        log.configure(level=log.Level.INFO, fd=file.fileno(), entry=lambda _, text: text)
+        log.limit(1, refuse)
+        log.info("x")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 
-from enclos.errors import EXIT_CODES, EnclosError, code_of
+from enclos.errors import EXIT_CODES, EnclosError, code_of, of_system
 
 _MAX_LINE = 2000
 
 
 def complain(error: EnclosError | OSError) -> int:
     """Print `error` on stderr; the exit status that goes with it."""
-    if isinstance(error, EnclosError):
-        say(_one_line(error.message))
-        for line in error.detail.splitlines():
-            write(f"  {line}\n")
-        if error.hint:
-            write(f"hint: {_one_line(error.hint)}\n")
-        return status_of(error)
-    say(_one_line(str(error)))
-    return EXIT_CODES[EnclosError]
+    told = of_system(error) if isinstance(error, OSError) else error
+    say(_one_line(told.message))
+    for line in told.detail.splitlines():
+        write(f"  {line}\n")
+    if told.hint:
+        write(f"hint: {_one_line(told.hint)}\n")
+    return status_of(told)
 
 
 def status_of(error: EnclosError) -> int:

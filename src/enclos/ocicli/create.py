@@ -41,7 +41,7 @@ def make(call: Invocation, streams: Streams) -> Created:
     made = create.create(where.place(call), new)
     try:
         bundle.hand_out(call, made.record.pid)
-    except EnclosError:
+    except (EnclosError, OSError):
         made.connection.close()
         delete.delete(where.root(call), new.id, force=True)
         raise

@@ -9,7 +9,7 @@ import os
 import sys
 from importlib import import_module
 
-from enclos.errors import EnclosError
+from enclos.errors import EnclosError, of_system
 from enclos.ocicli import parse, report
 
 TYPE_CHECKING = False
@@ -43,9 +43,10 @@ def run(words: list[str]) -> int:
         failed = EXEC_FAILED if call.verb.name == "exec" else FAILED
         code: int = import_module(call.verb.module).run(call)
         return code
-    except EnclosError as error:
+    except (EnclosError, OSError) as error:
         where = parse.partial_globals(words)
-        report.report(error, log=where.text("log"), log_format=where.text("log-format", "text"))
+        told = of_system(error) if isinstance(error, OSError) else error
+        report.report(told, log=where.text("log"), log_format=where.text("log-format", "text"))
         return failed
 
 

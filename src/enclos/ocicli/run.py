@@ -48,6 +48,6 @@ def _start(root: StateRoot, made: Created, *, ready: bool = False) -> None:
     """Start; a container that cannot be started is not left behind."""
     try:
         start.start(root, made.record.id, ready=ready)
-    except EnclosError:
+    except (EnclosError, OSError):
         delete.delete(root, made.record.id, force=True)
         raise

@@ -30,7 +30,7 @@ def start(root: StateRoot, container_id: str, *, ready: bool = False) -> None:
         hooks.run(spec, ("poststart",), record, status="running")
         if ready:
             notices.wait_ready(connection, container_id)
-    except EnclosError:
+    except (EnclosError, OSError):
         _stop(connection, container_id)
         raise
     finally:

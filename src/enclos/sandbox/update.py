@@ -47,7 +47,7 @@ def update(
         for step in changes.steps(divided.guest):
             request = c.Update(container_id, dump_resources(step), size)
             connection.call("update", request, m.Nothing)
-    except EnclosError:
+    except (EnclosError, OSError):
         before = guestresources.divide(changes.told(old, new)).host
         _restore(record.cgroup, before, space)
         raise

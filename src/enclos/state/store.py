@@ -59,7 +59,11 @@ def reserve(root: StateRoot, container_id: str) -> Path:
             hint="delete that container or choose another id",
         ) from error
     me = pid.this_process()
-    write_file(directory / _OWNER, f"{me.pid} {me.start}".encode())
+    try:
+        write_file(directory / _OWNER, f"{me.pid} {me.start}".encode())
+    except BaseException:
+        remove(directory)
+        raise
     return directory
 
 
@@ -110,6 +114,11 @@ def new_directory(path: Path) -> None:
         path.mkdir(mode=0o700)
     except PermissionError as error:
         raise HostUnfit(f"cannot make the directory {path}: {error}", hint=_HINT) from error
+
+
+def set_aside(path: Path) -> None:
+    """Make room for a new file of this name; the old one is beside it, as `.1`, the only such."""
+    path.replace(path.with_name(f"{path.name}.1"))
 
 
 def link(path: Path, text: str) -> None:
