@@ -25,7 +25,7 @@ from enclos.wire.codec import CodecError
 from enclos.wire.frames import Decoder, Frame, FrameError
 from enclos.wire.link import Handlers, Link
 from enclos.wire.messages import METHODS
-from enclos.wire.streams import Output as HostOutput
+from enclos.wire.outputs import Output as HostOutput
 from tests.fuzz import mutate
 from tests.support.messages import KINDS
 

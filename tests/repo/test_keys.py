@@ -15,7 +15,7 @@ STORE: Final = "state/store.py"
 STRUCTS: Final = "structs.py"
 AGENT: Final = frozenset({"guest"})
 """The agent is a program of another machine: it spawns there by itself, below a /run of its own."""
-ABOUT_THE_GUEST: Final = frozenset({"plan/guestspec.py", "wire/messages.py"})
+ABOUT_THE_GUEST: Final = frozenset({"wire/places.py"})
 """Files whose paths are the guest's."""
 
 SPAWNERS: Final = frozenset(

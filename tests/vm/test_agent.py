@@ -28,7 +28,6 @@ from enclos.errors import (
 from enclos.ids import new_id
 from enclos.wire import frames
 from enclos.wire.messages import (
-    SHARE_PATH,
     STREAM_WINDOW,
     CreateContainer,
     ExecProcess,
@@ -43,7 +42,8 @@ from enclos.wire.messages import (
     Stdio,
     Target,
     Update,
-)  # fmt: skip
+)
+from enclos.wire.places import SHARE_PATH  # fmt: skip
 from tests.support import agentdriver
 from tests.support.agentdriver import Assets, Guest, Incoming, Peer
 from tests.support.cli import Programs

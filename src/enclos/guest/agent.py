@@ -11,7 +11,7 @@ from enclos.guest.reaper import Reaper
 from enclos.guest.records import Container
 from enclos.guest.streams import Streams
 from enclos.structs import dataclass
-from enclos.wire import codec, frames
+from enclos.wire import envelopes, frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +30,4 @@ class Agent:
 
     def say(self, event: str, message: object) -> None:
         """Send an event."""
-        body = event.encode() + b"\n" + codec.encode(message)
-        self.channel.send(frames.encode_message(frames.EVENT, 0, body))
+        self.channel.send(frames.encode_message(frames.EVENT, 0, envelopes.named(event, message)))

@@ -17,7 +17,7 @@ from enclos.errors import GuestFailed
 from enclos.guest import limits, netns
 from enclos.guest.records import CGROUPS, PARENT
 from enclos.linux import libc
-from enclos.wire.messages import PORT_NAME
+from enclos.wire.places import PORT_NAME
 
 _MODULES: Final = "/etc/enclos/modules"
 _STAGE: Final = "/run"

@@ -25,14 +25,8 @@ from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container, process
 from enclos.guest.stdio import ProcessIo
 from enclos.ids import check_id
-from enclos.wire.messages import (
-    CONTAINERS_PATH,
-    CreateContainer,
-    Nothing,
-    Started,
-    Target,
-    Update,
-)
+from enclos.wire.messages import CreateContainer, Nothing, Started, Target, Update
+from enclos.wire.places import CONTAINERS_PATH
 
 
 async def create(agent: Agent, request: CreateContainer) -> Started:

@@ -13,7 +13,7 @@ from typing import Final
 from enclos.errors import GuestFailed, TimedOut
 from enclos.guest.agent import Agent
 from enclos.linux import libc
-from enclos.wire.messages import LOCAL_PATH, LOCAL_SERIAL
+from enclos.wire.places import LOCAL_PATH, LOCAL_SERIAL
 
 _BUSYBOX: Final = "/usr/bin/busybox"
 _BLOCK: Final = "/sys/block"

@@ -17,8 +17,8 @@ from enclos.errors import InvalidRequest
 from enclos.guest.agent import Agent
 from enclos.linux import libc
 from enclos.wire.messages import Clock, Identity, Nothing, Step
+from enclos.wire.places import BOOT_ID_PATH
 
-BOOT_ID_PATH: Final = "/run/enclos/boot_id"
 _KERNEL_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 _MIN_ENTROPY_BYTES: Final = 32
 

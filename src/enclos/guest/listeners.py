@@ -16,7 +16,8 @@ from enclos.guest import coupling, netns
 from enclos.guest.agent import Agent
 from enclos.guest.netns import GuestNetwork
 from enclos.linux import listening
-from enclos.wire.messages import Call, Listener, Listeners, Nothing, Watch
+from enclos.wire.messages import Nothing
+from enclos.wire.netmessages import Call, Listener, Listeners, Watch
 
 _MOST: Final = 1024
 _SHORTEST_MS: Final = 10

@@ -17,7 +17,9 @@ from enclos.guest import coupling, netns, resolvers
 from enclos.guest.agent import Agent
 from enclos.guest.loop import READ
 from enclos.guest.netns import GuestNetwork
-from enclos.wire.messages import Admit, Knock, Listener, Mirror, Nothing
+from enclos.linux import listening
+from enclos.wire.messages import Nothing
+from enclos.wire.netmessages import Admit, Knock, Listener, Mirror
 
 _MOST: Final = 1024
 _BACKLOG: Final = 128
@@ -78,19 +80,11 @@ def _order(where: tuple[str, int]) -> tuple[bool, str, int]:
 
 
 def _listen(agent: Agent, network: GuestNetwork, where: tuple[str, int]) -> None:
-    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
     with netns.inside(network.descriptor):
-        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        listener = socket.socket(listening.family(where[0]), kind)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(where)
-        except OSError:
-            if family == socket.AF_INET:
-                raise
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(where)
-        listener.listen(_BACKLOG)
+        listening.bind(listener, where, backlog=_BACKLOG)
     except OSError:  # a program of the guest has it, or the guest lacks the address
         listener.close()
         return

@@ -17,9 +17,8 @@ from enclos.ids import check_id
 from enclos.linux import libc
 from enclos.linux.netlink import Netlink
 from enclos.wire import rtnetlink
+from enclos.wire.places import NETWORKS_PATH
 
-NETWORKS_PATH: Final = "/run/enclos/net"
-"""The host knows this place, too: `plan/guestspec.py`."""
 _SPARE: Final = f"{NETWORKS_PATH}/.spare"
 _OWN: Final = "/proc/self/ns/net"
 _LOOPBACK: Final = 1

@@ -19,7 +19,9 @@ from enclos.guest.netns import GuestNetwork
 from enclos.linux import netlink
 from enclos.linux.netlink import Netlink
 from enclos.wire import rtnetlink
-from enclos.wire.messages import PORTS_PATH, Interface, Network, NetworkEntry, Nothing
+from enclos.wire.messages import Nothing
+from enclos.wire.netmessages import Interface, Network, NetworkEntry
+from enclos.wire.places import PORTS_PATH
 
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.002

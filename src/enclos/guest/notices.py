@@ -15,7 +15,8 @@ from enclos.guest.agent import Agent
 from enclos.guest.loop import READ
 from enclos.guest.records import Container
 from enclos.ids import check_id
-from enclos.wire.messages import NOTICES_NAME, NOTICES_PATH, Notice
+from enclos.wire.messages import Notice
+from enclos.wire.places import NOTICES_NAME, NOTICES_PATH
 
 _MOST_BYTES: Final = 4096
 """Of a datagram; the rest is lost, as with runc."""

@@ -20,7 +20,8 @@ from enclos.guest.records import Container, Process, container
 from enclos.guest.stdio import ProcessIo
 from enclos.guest.tasks import Promise, after
 from enclos.ids import check_id
-from enclos.wire.messages import CONTAINERS_PATH, INIT_LINK, ExecProcess, Exited, Started
+from enclos.wire.messages import ExecProcess, Exited, Started
+from enclos.wire.places import CONTAINERS_PATH, INIT_LINK
 
 LINGER_S: Final = 2.0
 

@@ -16,7 +16,8 @@ from typing import Final
 from enclos.errors import GuestFailed, InvalidRequest
 from enclos.guest.agent import Agent
 from enclos.ids import check_id
-from enclos.wire.messages import PROJECTED_LINK, PROJECTIONS_PATH, SHARE_PATH, Nothing, Project
+from enclos.wire.messages import Nothing, Project
+from enclos.wire.places import PROJECTED_LINK, PROJECTIONS_PATH, SHARE_PATH
 
 _NAME: Final = re.compile(r"m[0-9]{1,4}")
 _TEMPORARY: Final = "..data_tmp"

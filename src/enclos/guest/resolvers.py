@@ -15,7 +15,9 @@ from enclos.guest import netns
 from enclos.guest.agent import Agent
 from enclos.guest.loop import READ
 from enclos.guest.netns import GuestNetwork
-from enclos.wire.messages import Answer, Listener, Nothing, Question
+from enclos.linux import listening
+from enclos.wire.messages import Nothing
+from enclos.wire.netmessages import Answer, Listener, Question
 
 _MOST_BYTES: Final = 65_535
 _ASKING: Final = 256
@@ -32,7 +34,8 @@ def mirror(agent: Agent, network: GuestNetwork, wanted: set[tuple[str, int]]) ->
             del network.asking[number]
     for where in sorted(wanted - network.resolvers.keys()):
         with netns.inside(network.descriptor):
-            taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+            taker = socket.socket(listening.family(where[0]), kind)
         try:
             taker.bind(where)
         except OSError:

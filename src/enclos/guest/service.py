@@ -33,11 +33,9 @@ from enclos.guest import (
 )  # fmt: skip
 from enclos.guest.agent import Agent
 from enclos.guest.tasks import Promise, start
-from enclos.wire import codec, frames
+from enclos.wire import codec, envelopes, frames
 from enclos.wire.frames import Frame, FrameError
-from enclos.wire.messages import METHODS, Failure, Hello, Nothing
-
-_MAX_UNFINISHED: Final = 8
+from enclos.wire.messages import METHODS, Hello, Nothing
 
 
 async def _hello(agent: Agent, _: Nothing) -> Hello:
@@ -80,7 +78,7 @@ class Service:
 
     def __init__(self) -> None:
         self._agents: list[Agent] = []
-        self._partial: dict[int, bytearray] = {}
+        self._assembler = envelopes.Assembler("host")
 
     def serve(self, agent: Agent) -> None:
         """From now on frames belong to `agent`."""
@@ -90,7 +88,7 @@ class Service:
         """One frame of the host; raises `FrameError` for what no host of ours sends."""
         (agent,) = self._agents
         if frame.kind == frames.REQUEST:
-            whole = self._assemble(frame)
+            whole = self._assembler.add(frame)
             if whole is not None:
                 _dispatch(agent, frame.number, whole)
         elif frame.kind in _STREAM_KINDS:
@@ -98,26 +96,12 @@ class Service:
         else:
             raise FrameError(f"the host sent a frame of kind {frame.kind}")
 
-    def _assemble(self, frame: Frame) -> bytes | None:
-        """The whole request once its last frame is here."""
-        if not frame.flags and frame.number not in self._partial:
-            return frame.payload
-        buffer = self._partial.setdefault(frame.number, bytearray())
-        buffer += frame.payload
-        if len(buffer) > codec.MAX_MESSAGE_BYTES or len(self._partial) > _MAX_UNFINISHED:
-            raise FrameError("the host sent too much of a request, or of too many at once")
-        if frame.flags:
-            return None
-        del self._partial[frame.number]
-        return bytes(buffer)
-
 
 _STREAM_KINDS: Final = frozenset({frames.DATA, frames.END, frames.CREDIT, frames.RESET})
 
 
 def _dispatch(agent: Agent, number: int, whole: bytes) -> None:
-    name, _, body = whole.partition(b"\n")
-    answer = start(_answer(agent, name.decode("ascii", "replace"), body))
+    answer = start(_answer(agent, *envelopes.opened(whole)))
     answer.then(lambda: agent.channel.send(frames.encode_message(*_reply(number, answer))))
 
 
@@ -131,13 +115,9 @@ def _reply(number: int, answer: Promise[bytes]) -> tuple[int, int, bytes]:
     try:
         return frames.REPLY, number, answer.result()
     except EnclosError as error:
-        return frames.ERROR, number, codec.encode(_failure(error))
+        return frames.ERROR, number, envelopes.failure(error)
     except Exception as error:  # noqa: BLE001 - the edge of a request: told to the host, and here
         lines = "".join(traceback.format_exception(error))
         console.say(lines)
         unknown = GuestFailed(f"the agent failed: {error!r}", detail=lines)
-        return frames.ERROR, number, codec.encode(_failure(unknown))
-
-
-def _failure(error: EnclosError) -> Failure:
-    return Failure(type(error).__name__, error.message, error.hint, error.detail)
+        return frames.ERROR, number, envelopes.failure(unknown)

@@ -9,7 +9,8 @@ from typing import Final
 from enclos.errors import TimedOut, WrongState
 from enclos.guest.agent import Agent
 from enclos.linux import libc
-from enclos.wire.messages import SHARE_PATH, Nothing, Share
+from enclos.wire.messages import Nothing, Share
+from enclos.wire.places import SHARE_PATH
 
 _DEVICES: Final = "/sys/fs/virtiofs"
 _TIMEOUT_S: Final = 10.0

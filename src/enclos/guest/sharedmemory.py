@@ -10,7 +10,7 @@ import os
 
 from enclos.ids import check_id
 from enclos.linux import libc
-from enclos.wire.messages import SHM_PATH
+from enclos.wire.places import SHM_PATH
 
 
 def ensure(owner: str, size_bytes: int) -> None:

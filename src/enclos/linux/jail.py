@@ -25,6 +25,8 @@ from enclos.structs import dataclass
 _NAMESPACES: Final = libc.CLONE_NEWNS | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
 _READ_ONLY: Final = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | libc.MS_NODEV | libc.MS_NOSUID
 _REPORT_BYTES: Final = 4096
+ARRIVAL_S: Final = 20.0
+"""How long a program may take on its way into its jail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,16 @@ def _fork_into_pid_namespace(own: int) -> int:
     return pid
 
 
-def confirm(spawned: Spawned, *, timeout_s: float = 20) -> None:
-    """Wait until the program runs; raises `MachineFailed` with the step that failed."""
+def confirm(spawned: Spawned, *, timeout_s: float = ARRIVAL_S) -> None:
+    """Wait until the program runs; raises `MachineFailed` with the step that failed.
+
+    A loop waits until `status` is readable and comes here afterwards, with a `timeout_s` of 0.
+    """
     with spawned.status as status:
         status.settimeout(timeout_s)
         try:
             report = status.recv(_REPORT_BYTES)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             report = b"the jail was not ready in time"
     if report:
         raise MachineFailed(f"cannot start {spawned.program}: {report.decode(errors='replace')}")

@@ -1,16 +1,22 @@
-"""Sockets that listen in a network namespace, as /proc/net tells. Host and guest use it."""
+"""Sockets that listen in a network namespace: who does, as /proc/net tells, and one more.
+
+Host and guest use it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Final
 
-_TABLES: Final = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
+_TCP: Final = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
+_UDP: Final = (("udp", socket.AF_INET), ("udp6", socket.AF_INET6))
 _READ_BYTES: Final = 1 << 18
 _LISTEN: Final = "0A"
 _UNCONNECTED: Final = "07"
 _DOCKERS: Final = "127.0.0.11"
+_LOOPBACK6: Final = "::1"
 DNS_PORT: Final = 53
 _WORD: Final = 8
 
@@ -20,13 +26,7 @@ def sockets() -> set[tuple[str, int]]:
 
     Bounded: the kernel lists listeners before all others, some 1,700 of them are read.
     """
-    found: set[tuple[str, int]] = set()
-    for name, family in _TABLES:
-        path = f"/proc/self/net/{name}"
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                found |= parsed(file.read(_READ_BYTES).decode("ascii"), family)
-    return found
+    return _told(_TCP, _LISTEN)
 
 
 def resolvers() -> set[str]:
@@ -34,13 +34,44 @@ def resolvers() -> set[str]:
 
     That is port 53; docker's own server is at 127.0.0.11 by any port, and a rule leads to it.
     """
-    with open("/proc/self/net/udp", "rb") as file:
-        bound = parsed(file.read(_READ_BYTES).decode("ascii"), socket.AF_INET, state=_UNCONNECTED)
     return {
         address
-        for address, port in bound
-        if address.startswith("127.") and (port == DNS_PORT or address == _DOCKERS)
+        for address, port in _told(_UDP, _UNCONNECTED)
+        if (address == _LOOPBACK6 or address.startswith("127."))
+        and (port == DNS_PORT or address == _DOCKERS)
     }
+
+
+def family(address: str) -> socket.AddressFamily:
+    """The family of a numeric address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def bind(door: socket.socket, where: tuple[str, int], *, backlog: int) -> None:
+    """Listen with a stream socket; one for all of IPv6 leaves IPv4 to who has the port there.
+
+    Raises `OSError` if the place is taken or not of this namespace.
+    """
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(where)
+    except OSError as error:
+        if door.family == socket.AF_INET or error.errno != errno.EADDRINUSE:
+            raise
+        door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        door.bind(where)
+    door.listen(backlog)
+
+
+def _told(tables: tuple[tuple[str, int], ...], state: str) -> set[tuple[str, int]]:
+    """Those of several tables; a kernel without IPv6 has no table of it."""
+    found: set[tuple[str, int]] = set()
+    for name, kind in tables:
+        path = f"/proc/self/net/{name}"
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                found |= parsed(file.read(_READ_BYTES).decode("ascii"), kind, state=state)
+    return found
 
 
 def parsed(table: str, family: int, *, state: str = _LISTEN) -> set[tuple[str, int]]:

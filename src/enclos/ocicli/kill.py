@@ -30,9 +30,6 @@ def run(call: Invocation) -> int:
 
 def _error(body: bytes) -> EnclosError:
     """The supervisor's error; what follows has time for imports."""
-    from enclos import errors
-    from enclos.wire import codec
-    from enclos.wire.messages import Failure
+    from enclos.wire import envelopes
 
-    told = codec.decode(Failure, body)
-    return errors.by_name(told.kind)(told.message, hint=told.hint, detail=told.detail)
+    return envelopes.error_of(body)

@@ -14,7 +14,7 @@ from typing import Final
 from enclos.oci.complaint import refusal
 from enclos.oci.types import Mount
 from enclos.structs import dataclass
-from enclos.wire.messages import LOCAL_PATH
+from enclos.wire.places import LOCAL_PATH
 
 ANNOTATION: Final = "enclos.local-paths"
 """Absolute paths in the container, separated by colons; they win over mounts at their place."""

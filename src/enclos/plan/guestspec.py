@@ -17,7 +17,14 @@ from enclos.oci.load import dump_spec
 from enclos.oci.resources import Resources
 from enclos.oci.seccomp import Seccomp
 from enclos.oci.types import Hook, Hooks, Mount, Process, Root, Spec
-from enclos.plan import guestdevices, guestlocal, guestmounts, guestprocess, guestresources
+from enclos.plan import (
+    guestdevices,
+    guestlocal,
+    guestmounts,
+    guestnamespaces,
+    guestprocess,
+    guestresources,
+)
 from enclos.plan.guestdevices import GuestDevices, HostDisk
 from enclos.plan.guestlocal import LocalPaths
 from enclos.plan.guestmounts import GuestMounts, Projected, SharedSource
@@ -25,15 +32,8 @@ from enclos.plan.guestprocess import GuestProcess
 from enclos.plan.guestresources import DividedLimits, HostLimits
 from enclos.plan.notices import Notices
 from enclos.structs import dataclass
-from enclos.wire.messages import PROJECTIONS_PATH, SHARE_PATH, SHM_PATH
+from enclos.wire.places import BOOT_ID_PATH, CGROUP_PARENT, PROJECTIONS_PATH, SHARE_PATH, SHM_PATH
 
-BOOT_ID_PATH: Final = "/run/enclos/boot_id"
-"""Where the agent keeps the clone's own boot id."""
-NETWORKS_PATH: Final = "/run/enclos/net"
-"""Where the agent keeps the containers' network namespaces; `of-ID` is a container's."""
-CGROUP_PARENT: Final = "/enclos"
-"""The cgroup of the guest below which the agent expects every container."""
-_ALWAYS_PRIVATE: Final = ("mount", "cgroup")
 _CRUNS_OWN: Final = ("run.oci.", "module.wasm.", "org.systemd.property.")
 
 
@@ -129,7 +129,7 @@ def guest_spec(
         devices=devices,
         sockets=(notices.mount(container_id),) if notices else (),
         local=_local(spec, container_id, devices, local_paths),
-        namespaces=_namespaces(linux.namespaces, joins or {}, container_id),
+        namespaces=guestnamespaces.translate(linux.namespaces, joins or {}, container_id),
     )
     root = spec.root or Root()
     rootfs = posixpath.normpath(posixpath.join(bundle, root.path))
@@ -171,7 +171,7 @@ def _host_plan(spec: Spec, linux: Linux, parts: _Parts) -> GuestPlan:
         disks=parts.devices.disks,
         all_devices=parts.devices.everything,
         local=len(parts.local.mounts),
-        own_network=_owns_network(linux.namespaces),
+        own_network=guestnamespaces.owns_network(linux.namespaces),
         projected=parts.mounts.projected,
         notes=(*_linux_notes(linux), *parts.notes),
     )
@@ -230,43 +230,6 @@ def _refuse_listener(seccomp: Seccomp) -> None:
     actions = {seccomp.default_action, *(rule.action for rule in seccomp.syscalls)}
     if "SCMP_ACT_NOTIFY" in actions:
         raise refusal("linux.seccomp", "SCMP_ACT_NOTIFY has nobody to notify in the guest", hint)
-
-
-def _namespaces(
-    namespaces: tuple[Namespace, ...], joins: Mapping[str, str], container_id: str
-) -> tuple[Namespace, ...]:
-    """The guest's namespaces. A missing one is the guest's own, but for mount and cgroup:
-    nobody shares the agent's mounts, and a container's cgroup is the root of what it sees.
-
-    A network is the agent's to make, as interfaces arrive before the container and may outlive
-    it; within a user namespace crun makes it, which then owns it.
-    """
-    there = {namespace.type for namespace in namespaces}
-    network = "" if _owns_network(namespaces) else f"{NETWORKS_PATH}/of-{container_id}"
-    known = {"network": network, **joins}
-    out = [_namespace(namespace, known) for namespace in namespaces]
-    out.extend(Namespace(kind) for kind in _ALWAYS_PRIVATE if kind not in there)
-    if "network" not in there:
-        out.append(Namespace("network", network))
-    return tuple(out)
-
-
-def _owns_network(namespaces: tuple[Namespace, ...]) -> bool:
-    """Whether a new network belongs to a user namespace of the container's own."""
-    kinds = {namespace.type: namespace.path for namespace in namespaces}
-    return "user" in kinds and kinds.get("network") == ""
-
-
-def _namespace(namespace: Namespace, joins: Mapping[str, str]) -> Namespace:
-    if namespace.type == "network" or (namespace.path and namespace.type in joins):
-        return replace(namespace, path=joins[namespace.type])
-    if not namespace.path:
-        return namespace
-    raise refusal(
-        f"linux.namespaces: {namespace.type}",
-        f"{namespace.path[:200]} is no namespace of a container in this virtual machine",
-        "give the other container, or the whole pod, this runtime",
-    )
 
 
 def _readonly_paths(paths: tuple[str, ...], mounts: tuple[Mount, ...]) -> tuple[str, ...]:

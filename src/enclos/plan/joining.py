@@ -12,7 +12,7 @@ from typing import Final
 from enclos.errors import InvalidRequest
 from enclos.plan.grouping import Group
 from enclos.structs import dataclass
-from enclos.wire.messages import CONTAINERS_PATH, INIT_LINK
+from enclos.wire.places import CONTAINERS_PATH, INIT_LINK
 
 FILES: Final[Mapping[str, str]] = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts"}
 """The kinds that can be joined, with their names in /proc/PID/ns."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from enclos.oci.types import Mount, Process, Spec
 from enclos.structs import dataclass
-from enclos.wire.messages import NOTICES_NAME, NOTICES_PATH
+from enclos.wire.places import NOTICES_NAME, NOTICES_PATH
 
 VARIABLE: Final = "NOTIFY_SOCKET"
 _OURS: Final = "/run/notify"

@@ -244,16 +244,19 @@ def resolv_conf(asked: RunNetwork, host: str) -> tuple[str, str]:
     """The container's resolv.conf, given the host's; and the host's server to ask instead.
 
     A server on the host's loopback is not the container's to reach: in a private network the
-    network's own stands for the first of them.
+    network's own stands for the first of them, an IPv4 one, as questions stay within a family.
+    One on the link behind an interface of the host's is on no link of the container's.
     """
     if asked.mode is Mode.NONE and not (asked.dns or asked.dns_search or asked.dns_options):
         return "", ""
     servers, search, options = _read(host)
-    local = [one for one in servers if ipaddress.ip_address(one.partition("%")[0]).is_loopback]
     asks = ""
-    if asked.mode is Mode.BRIDGE and local:
-        servers = [uplink.NAME_SERVER, *(one for one in servers if one not in local)]
-        asks = local[0] if not asked.dns else ""
+    if asked.mode is Mode.BRIDGE:
+        places = {one: ipaddress.ip_address(one.partition("%")[0]) for one in servers}
+        near = [one for one in servers if places[one].is_loopback and places[one].version == 4]
+        far = [one for one in servers if not (places[one].is_loopback or places[one].is_link_local)]
+        servers = [*([uplink.NAME_SERVER] if near else []), *far]
+        asks = near[0] if near and not asked.dns else ""
     servers = list(asked.dns) or servers
     search = [one for one in (asked.dns_search or search) if one != "."]
     options = list(asked.dns_options) or options

@@ -57,7 +57,7 @@ def _try_kvm(assets: Assets) -> str:
 
 async def _boot(assets: Assets) -> None:
     from enclos.hypervisor.qemu import machine, process
-    from enclos.linux import jail
+    from enclos.sandbox import children
     from enclos.wire import messages as m
     from enclos.wire.link import Handlers, Link
 
@@ -67,7 +67,7 @@ async def _boot(assets: Assets) -> None:
         ram = process.memory_file("enclos-probe", board.base_memory_bytes)
         stack.callback(os.close, ram)
         qemu = stack.enter_context(process.started(board, sources, ram=ram, share=None))
-        jail.confirm(qemu.spawned)
+        await children.wait_arrived(qemu.spawned)
         attached = await machine.attach(qemu, restoring=False, timeout_s=PROBE_TIMEOUT_S)
         link = Link(qemu.agent, Handlers(), name="agent")
         try:

@@ -19,8 +19,9 @@ from enclos.hypervisor.qemu import process
 from enclos.hypervisor.qemu.argv import SHARE_TAG, Board
 from enclos.hypervisor.qemu.process import Qemu, Sources
 from enclos.hypervisor.qemu.template import Template
-from enclos.linux import files, jail, libc
+from enclos.linux import errand, files, libc
 from enclos.linux.cgroup import group
+from enclos.linux.errand import Errand
 from enclos.sandbox import hostgroup, release
 from enclos.state import ledger
 from enclos.structs import dataclass
@@ -77,11 +78,11 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """Processes under way; `filler` copies the template's RAM, 0 if there is nothing to copy."""
+    """Processes under way; `filler` copies the template's RAM, None if there is nothing to copy."""
 
     qemu: Qemu
     share: Virtiofsd
-    filler: int = 0
+    filler: Errand | None = None
 
 
 def make_share(path: Path, stack: ExitStack) -> None:
@@ -130,47 +131,37 @@ def _launch(
     held = ledger.of_sandbox(plan.directory)
     release.record_process(held, "virtiofsd", share.pid)
     release.record_process(held, "qemu", qemu.pid)
-    filler = 0
+    filler = None
     if plan.template is not None:
-        filler = _fork_filler(ram, plan.template, entrance)
-    if filler:
-        stack.callback(jail.reap, filler)
+        filler = stack.enter_context(filling(ram, plan.template, entrance))
     phases.mark("spawned")
     return Launched(qemu, share, filler)
 
 
-def _fork_filler(ram: int, template: Template, entrance: Sequence[int]) -> int:
-    """A child that copies the template's RAM while QEMU and we get ready; its pid."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
+@contextmanager
+def filling(ram: int, template: Template, entrance: Sequence[int]) -> Iterator[Errand]:
+    """A child that copies the template's RAM while QEMU and we get ready."""
+
+    def copy() -> None:
         group.enter(entrance)
         source = os.open(template.ram, os.O_RDONLY | os.O_CLOEXEC)
         files.copy_sparse(source, ram)
-        code = 0
-    finally:
-        os._exit(code)
 
-
-def _wait_filled(launched: Launched, phases: Phases) -> None:
-    if not launched.filler:
-        return
-    if os.waitpid(launched.filler, 0)[1]:
-        raise MachineFailed(
-            "the template's memory could not be copied", hint="run: enclos template rm, and again"
-        )
-    phases.mark("memory copied")
+    name = "the template's memory could not be copied"
+    with errand.sent(name, copy, keep=(ram, *entrance)) as filler:
+        yield filler
 
 
 async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMachine:
     """The machine, running; raises `MachineFailed` with the console's tail."""
     from enclos.hypervisor.qemu import machine
+    from enclos.sandbox import children
 
-    jail.confirm(launched.share.spawned)
-    jail.confirm(launched.qemu.spawned)
-    _wait_filled(launched, phases)
+    await children.wait_arrived(launched.share.spawned)
+    await children.wait_arrived(launched.qemu.spawned)
+    if launched.filler is not None:
+        await children.wait_done(launched.filler, timeout_s=plan.boot_timeout_s)
+        phases.mark("memory copied")
     attached = await machine.attach(
         launched.qemu, restoring=plan.template is not None, timeout_s=plan.boot_timeout_s
     )

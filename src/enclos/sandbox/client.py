@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from enclos import errors
 from enclos.errors import Lost, NotFound, TimedOut
 from enclos.linux import unixsocket
-from enclos.wire import codec, frames
+from enclos.wire import codec, envelopes, frames
 from enclos.wire.control import SOCKET_NAME
 from enclos.wire.frames import Frame
-from enclos.wire.messages import Failure
 
 _READ_BYTES: Final = 65536
 
@@ -28,7 +26,8 @@ class Connection:
         self._socket = connection
         self._decoder = frames.Decoder()
         self._answers: dict[int, tuple[int, bytes]] = {}
-        self._partial: dict[int, bytearray] = {}
+        self._assembler = envelopes.Assembler("supervisor")
+        self._unwanted: set[int] = set()
         self._next = posted
 
     def fileno(self) -> int:
@@ -38,7 +37,7 @@ class Connection:
     def post(self, method: str, message: object, descriptors: Sequence[int] = ()) -> int:
         """Send a request without waiting; returns its number. Raises `Lost`."""
         self._next += 1
-        body = method.encode() + b"\n" + codec.encode(message)
+        body = envelopes.named(method, message)
         data = frames.encode_message(frames.REQUEST, self._next, body)
         try:
             sent = socket.send_fds(self._socket, [data], list(descriptors)) if descriptors else 0
@@ -47,14 +46,17 @@ class Connection:
             raise Lost(f"the sandbox's supervisor is gone: {error}") from error
         return self._next
 
+    def tell(self, method: str, message: object) -> None:
+        """`post` something whose answer nobody will ask for."""
+        self._unwanted.add(self.post(method, message))
+
     def wait_reply(self, number: int, reply: type[T], *, timeout_s: float | None) -> T:
         """The reply to request `number`; raises what the supervisor raised."""
         while number not in self._answers:
             self.receive(timeout_s=timeout_s)
         kind, body = self._answers.pop(number)
         if kind == frames.ERROR:
-            told = codec.decode(Failure, body)
-            raise errors.by_name(told.kind)(told.message, hint=told.hint, detail=told.detail)
+            raise envelopes.error_of(body)
         return codec.decode(reply, body)
 
     def answered(self, number: int) -> bool:
@@ -94,11 +96,13 @@ class Connection:
     def _take(self, frame: Frame) -> None:
         if frame.kind not in (frames.REPLY, frames.ERROR):
             return
-        buffer = self._partial.setdefault(frame.number, bytearray())
-        buffer += frame.payload
-        if not frame.flags:
-            self._answers[frame.number] = (frame.kind, bytes(buffer))
-            del self._partial[frame.number]
+        whole = self._assembler.add(frame)
+        if whole is None:
+            return
+        if frame.number in self._unwanted:
+            self._unwanted.remove(frame.number)
+        else:
+            self._answers[frame.number] = (frame.kind, whole)
 
 
 def connect(directory: Path) -> Connection:

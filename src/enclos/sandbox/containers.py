@@ -29,7 +29,8 @@ from enclos.state import records
 from enclos.state.records import ContainerRecord
 from enclos.wire import control as c
 from enclos.wire import messages as m
-from enclos.wire.streams import Input, Output
+from enclos.wire.inputs import Input
+from enclos.wire.outputs import Output
 
 CREATE_TIMEOUT_S: Final = 120
 
@@ -135,11 +136,9 @@ async def start(sandbox: Sandbox, request: c.Named) -> None:
     container = sandbox.container(request.id)
     _check(Operation.START, container)
     await networks.look_again(sandbox, request.id)
-    await sandbox.agent().call("start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+    await _become(sandbox, container, "start", status="running", started_at=records.now())
     sandbox.phases.mark("container started")
     await networks.open_doors(sandbox, request.id)
-    if container.init.ended is None:
-        _keep(sandbox, container, status="running", started_at=records.now())
 
 
 async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) -> c.Pid:
@@ -188,18 +187,15 @@ async def pause(sandbox: Sandbox, request: c.Named) -> None:
     """Freeze all processes of a container, its dirty pages flushed before."""
     container = sandbox.container(request.id)
     _check(Operation.PAUSE, container)
-    target = m.Target(request.id)
-    await sandbox.agent().call("pause", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
-    _keep(sandbox, container, status="paused")
+    await _become(sandbox, container, "pause", status="paused")
 
 
 async def resume(sandbox: Sandbox, request: c.Named) -> None:
     """Thaw a paused container."""
     container = sandbox.container(request.id)
     _check(Operation.RESUME, container)
-    target = m.Target(request.id)
-    await sandbox.agent().call("resume", target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
-    _keep(sandbox, container, status="running" if container.record.started_at else "created")
+    status = "running" if container.record.started_at else "created"
+    await _become(sandbox, container, "resume", status=status)
 
 
 async def wait(sandbox: Sandbox, request: c.Named) -> c.Ended:
@@ -220,9 +216,28 @@ def _check(operation: Operation, container: Container) -> None:
     check(operation, status, container.record.id)
 
 
-def _keep(sandbox: Sandbox, container: Container, **changes: str) -> None:
-    container.record = replace(container.record, **changes)  # type: ignore[arg-type]
-    records.save_container(sandbox.root, container.record)
+async def _become(sandbox: Sandbox, container: Container, method: str, **changes: str) -> None:
+    """Write what a container becomes and have the guest make it so.
+
+    In this order, so that what cannot be written does not happen.
+    """
+    before = container.record
+    written = _keep(sandbox, container, **changes)
+    target = m.Target(before.id)
+    try:
+        await sandbox.agent().call(method, target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+    except BaseException:
+        if container.record is written:
+            _keep(sandbox, container, status=before.status, started_at=before.started_at)
+        raise
+
+
+def _keep(sandbox: Sandbox, container: Container, **changes: str) -> ContainerRecord:
+    """Write the record with `changes`; it stays as it was if that cannot be done."""
+    record = replace(container.record, **changes)  # type: ignore[arg-type]
+    records.save_container(sandbox.root, record)
+    container.record = record
+    return record
 
 
 async def _wait_ready(sandbox: Sandbox) -> None:

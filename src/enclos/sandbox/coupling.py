@@ -11,8 +11,9 @@ from typing import Final
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.wire import messages as m
+from enclos.wire.inputs import Input
 from enclos.wire.link import Link
-from enclos.wire.streams import Input, Output
+from enclos.wire.outputs import Output
 
 _TIMEOUT_S: Final = 20
 

@@ -31,6 +31,7 @@ from enclos.sandbox import (
     cacheclass,
     client,
     disksources,
+    homes,
     hooks,
     hostgroup,
     notices,
@@ -330,7 +331,7 @@ def _fork_standin(
     """Fork the process that stands for the container; it starts to serve when told."""
     binds = tuple((trees.of_source(source, opened), source.destination) for source in guest.sources)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
-    home = standin.Home(
+    home = homes.Home(
         unshared=_unshared(listed),
         joined=_joined(listed, opened),
         tree=trees.clone(root, opened, recursive=True),

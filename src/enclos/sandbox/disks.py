@@ -7,6 +7,7 @@ from enclos.errors import EnclosError
 from enclos.sandbox.live import Container, Sandbox
 from enclos.wire import control as c
 from enclos.wire import messages as m
+from enclos.wire import places
 
 
 def count(request: c.Create) -> int:
@@ -29,7 +30,7 @@ async def attach(
         container.disks.append(serial)
         found.append(m.Disk(serial, disk.node))
     if request.local and not sandbox.has_local_disk:
-        await machine.plug_disk(descriptors[-1], m.LOCAL_SERIAL, readonly=False, block=False)
+        await machine.plug_disk(descriptors[-1], places.LOCAL_SERIAL, readonly=False, block=False)
         sandbox.has_local_disk = True
     return tuple(found)
 

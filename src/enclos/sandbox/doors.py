@@ -17,11 +17,12 @@ from functools import partial
 from typing import Final
 
 from enclos import log
+from enclos.linux import listening
 from enclos.network import namespace as namespaces
 from enclos.network.namespace import Namespace
 from enclos.sandbox import accepting, coupling
 from enclos.structs import dataclass
-from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 from enclos.wire.link import Link
 
 PERIOD_MS: Final = 500
@@ -38,13 +39,13 @@ class Doors:
 
     namespace: Namespace
     everywhere: bool
-    open: dict[m.Listener, socket.socket] = field(default_factory=dict[m.Listener, socket.socket])
+    open: dict[n.Listener, socket.socket] = field(default_factory=dict[n.Listener, socket.socket])
     calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
-    told: set[m.Listener] = field(default_factory=set[m.Listener])
+    told: set[n.Listener] = field(default_factory=set[n.Listener])
     """Those that were refused, which is logged once, and of no more than fit in here."""
 
 
-def follow(doors: Doors, link: Link, found: tuple[m.Listener, ...]) -> None:
+def follow(doors: Doors, link: Link, found: tuple[n.Listener, ...]) -> None:
     """Have a door for each of `found` and for no other."""
     wanted = {where: one for one in found[:_MOST_DOORS] for where in _where(doors, one)}
     for where in [where for where in doors.open if where not in wanted]:
@@ -62,7 +63,7 @@ def close(doors: Doors) -> None:
         task.cancel()
 
 
-def _where(doors: Doors, listener: m.Listener) -> list[m.Listener]:
+def _where(doors: Doors, listener: n.Listener) -> list[n.Listener]:
     """Where a listener of the guest is to be reached on the host's side."""
     try:
         address = ipaddress.ip_address(listener.address)
@@ -72,19 +73,19 @@ def _where(doors: Doors, listener: m.Listener) -> list[m.Listener]:
         return []
     if doors.everywhere or address.is_loopback:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        return [m.Listener(socket.inet_ntop(family, address.packed), listener.port)]
+        return [n.Listener(socket.inet_ntop(family, address.packed), listener.port)]
     if not address.is_unspecified:
         return []
     loopbacks = _LOOPBACKS if address.version == 6 else _LOOPBACKS[:1]
-    return [m.Listener(one, listener.port) for one in loopbacks]
+    return [n.Listener(one, listener.port) for one in loopbacks]
 
 
-def _order(listener: m.Listener) -> tuple[bool, str, int]:
+def _order(listener: n.Listener) -> tuple[bool, str, int]:
     """IPv4 first: an IPv6 door to everybody then keeps to its own."""
     return ":" in listener.address, listener.address, listener.port
 
 
-def _open(doors: Doors, link: Link, where: m.Listener, listener: m.Listener) -> None:
+def _open(doors: Doors, link: Link, where: n.Listener, listener: n.Listener) -> None:
     try:
         door = _listening(doors.namespace, where)
     except OSError as error:
@@ -100,33 +101,25 @@ def _open(doors: Doors, link: Link, where: m.Listener, listener: m.Listener) -> 
     accepting.accept(door, partial(_knock, doors, link, listener))
 
 
-def _listening(namespace: Namespace, where: m.Listener) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
+def _listening(namespace: Namespace, where: n.Listener) -> socket.socket:
     with namespaces.inside(namespace.descriptor, namespace.path):
-        door = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        door = socket.socket(listening.family(where.address), kind)
     try:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            door.bind((where.address, where.port))
-        except OSError as error:
-            if family == socket.AF_INET or error.errno != errno.EADDRINUSE:
-                raise
-            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            door.bind((where.address, where.port))
-        door.listen(_BACKLOG)
+        listening.bind(door, (where.address, where.port), backlog=_BACKLOG)
     except BaseException:
         door.close()
         raise
     return door
 
 
-def _close(doors: Doors, where: m.Listener) -> None:
+def _close(doors: Doors, where: n.Listener) -> None:
     door = doors.open.pop(where)
     asyncio.get_running_loop().remove_reader(door.fileno())
     door.close()
 
 
-def _knock(doors: Doors, link: Link, listener: m.Listener, caller: socket.socket) -> None:
+def _knock(doors: Doors, link: Link, listener: n.Listener, caller: socket.socket) -> None:
     if len(doors.calls) >= _MOST_CALLS:
         coupling.refuse(caller)
         return
@@ -135,17 +128,17 @@ def _knock(doors: Doors, link: Link, listener: m.Listener, caller: socket.socket
     task.add_done_callback(doors.calls.discard)
 
 
-async def _carry(doors: Doors, link: Link, caller: socket.socket, listener: m.Listener) -> None:
+async def _carry(doors: Doors, link: Link, caller: socket.socket, listener: n.Listener) -> None:
     """Carry one connection to its end."""
     called = _called(caller, listener)
 
-    def call(inward: int, outward: int) -> m.Call:
-        return m.Call(doors.namespace.name, called, listener.port, inward, outward)
+    def call(inward: int, outward: int) -> n.Call:
+        return n.Call(doors.namespace.name, called, listener.port, inward, outward)
 
     await coupling.couple(link, caller, "call", call)
 
 
-def _called(caller: socket.socket, listener: m.Listener) -> str:
+def _called(caller: socket.socket, listener: n.Listener) -> str:
     """What to dial in the guest: the listener's own address, or the loopback for any."""
     if not ipaddress.ip_address(listener.address).is_unspecified:
         return listener.address

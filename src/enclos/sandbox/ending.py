@@ -24,6 +24,7 @@ from enclos.state import records
 from enclos.wire import codec
 from enclos.wire import control as c
 from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 
 _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
@@ -49,11 +50,11 @@ def on_event(sandbox: Sandbox, name: str, body: bytes) -> None:
             sandbox.tasks.add(task)
             task.add_done_callback(sandbox.tasks.discard)
     elif name == "listeners":
-        networks.listeners(sandbox, codec.decode(m.Listeners, body))
+        networks.listeners(sandbox, codec.decode(n.Listeners, body))
     elif name == "knock":
-        networks.knock(sandbox, codec.decode(m.Knock, body))
+        networks.knock(sandbox, codec.decode(n.Knock, body))
     elif name == "question":
-        networks.question(sandbox, codec.decode(m.Question, body))
+        networks.question(sandbox, codec.decode(n.Question, body))
     elif name == "oom":
         starvation.note(sandbox, codec.decode(m.OutOfMemory, body))
     elif name == "notice":
@@ -69,7 +70,7 @@ async def _after_exit(sandbox: Sandbox, container: Container, process: Process) 
     await _wait_flushed(container.execs.values())
     sandbox.phases.mark("container exited")
     if not is_first(sandbox, container):
-        finish(sandbox, container)
+        await finish(sandbox, container)
     if _is_over(sandbox):
         _, *others = sandbox.containers.values()
         await _wait_flushed(other.init for other in others)
@@ -137,12 +138,17 @@ async def _sync(sandbox: Sandbox) -> None:
         log.warning("the guest could not sync", error=error)
 
 
-def finish(sandbox: Sandbox, container: Container) -> None:
+async def finish(sandbox: Sandbox, container: Container) -> None:
     """Write how a container ended and let everybody know who waits for it or its processes."""
+    async with container.finishing:
+        await _finish(sandbox, container)
+
+
+async def _finish(sandbox: Sandbox, container: Container) -> None:
     ended = container.init.ended or c.Ended(KILLED_STATUS, "destroyed")
     container.init.ended = ended
     if container.record.status != "stopped":
-        starvation.mirror(sandbox.root, container)
+        await starvation.mirror(sandbox.root, container)
         container.record = replace(
             container.record,
             status="stopped",
@@ -201,9 +207,9 @@ async def remove(sandbox: Sandbox, request: c.Named) -> None:
     if container.init.ended is None:
         container.init.ended = c.Ended(KILLED_STATUS, "deleted")
     await _delete(sandbox, request.id)
+    await finish(sandbox, container)
     if sandbox.containers.get(request.id) is not container:
         return  # somebody else was quicker
-    finish(sandbox, container)
     await let_go(sandbox, container)
     if _is_over(sandbox):
         stop(sandbox, "")

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from enclos.state.records import ContainerRecord
     from enclos.state.store import StateRoot
     from enclos.wire.control import Ended
+    from enclos.wire.inputs import Input
     from enclos.wire.link import Link
-    from enclos.wire.streams import Input, Output
+    from enclos.wire.outputs import Output
 
 
 @dataclass(slots=True)
@@ -82,6 +83,7 @@ class Container:
     memory_kills: int = 0
     relay: Relay | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def out_of_memory(self) -> bool:

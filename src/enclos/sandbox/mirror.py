@@ -24,6 +24,7 @@ from enclos.sandbox import coupling, resolvers
 from enclos.sandbox.doors import Doors
 from enclos.structs import dataclass
 from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 from enclos.wire.link import Link
 
 _MOST: Final = 1024
@@ -38,8 +39,8 @@ class Mirrored:
     """What the guest has of a network's listeners on the host."""
 
     namespace: Namespace
-    told: set[m.Listener] = field(default_factory=set[m.Listener])
-    resolvers: set[m.Listener] = field(default_factory=set[m.Listener])
+    told: set[n.Listener] = field(default_factory=set[n.Listener])
+    resolvers: set[n.Listener] = field(default_factory=set[n.Listener])
     calls: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     following: asyncio.Task[None] | None = None
 
@@ -76,21 +77,21 @@ async def _tell(mirrored: Mirrored, doors: Doors, link: Link) -> None:
     """Look, and tell the guest what has changed."""
     namespace = mirrored.namespace
     with namespaces.inside(namespace.descriptor, namespace.path):
-        servers = {m.Listener(one, listening.DNS_PORT) for one in listening.resolvers()}
-        found = {m.Listener(*one) for one in listening.sockets()}
+        servers = {n.Listener(one, listening.DNS_PORT) for one in listening.resolvers()}
+        found = {n.Listener(*one) for one in listening.sockets()}
     others = (found | servers) - doors.open.keys()
     if others == mirrored.told and servers == mirrored.resolvers:
         return
-    message = m.Mirror(namespace.name, _listed(others), _listed(servers))
+    message = n.Mirror(namespace.name, _listed(others), _listed(servers))
     await link.call("mirror", message, m.Nothing, timeout_s=_TIMEOUT_S)
     mirrored.told, mirrored.resolvers = others, servers
 
 
-def _listed(found: set[m.Listener]) -> tuple[m.Listener, ...]:
+def _listed(found: set[n.Listener]) -> tuple[n.Listener, ...]:
     return tuple(sorted(found, key=lambda one: (one.address, one.port))[:_MOST])
 
 
-def knock(mirrored: Mirrored, link: Link, told: m.Knock) -> None:
+def knock(mirrored: Mirrored, link: Link, told: n.Knock) -> None:
     """Somebody in the guest has connected to a mirrored listener.
 
     One too many is refused; more than an honest agent has waiting is not answered at all.
@@ -101,7 +102,7 @@ def knock(mirrored: Mirrored, link: Link, told: m.Knock) -> None:
     _begin(mirrored, _admit(mirrored, link, told, welcome=welcome))
 
 
-def question(mirrored: Mirrored, link: Link, told: m.Question) -> None:
+def question(mirrored: Mirrored, link: Link, told: n.Question) -> None:
     """Somebody in the guest asks a mirrored resolver; one too many is lost as datagrams are."""
     if told.where in mirrored.resolvers and len(mirrored.calls) < _MOST_CALLS:
         _begin(mirrored, resolvers.ask(mirrored.namespace, link, told))
@@ -122,23 +123,23 @@ def close(mirrored: Mirrored) -> None:
         task.cancel()
 
 
-async def _admit(mirrored: Mirrored, link: Link, told: m.Knock, *, welcome: bool) -> None:
+async def _admit(mirrored: Mirrored, link: Link, told: n.Knock, *, welcome: bool) -> None:
     connection = await _connected(mirrored.namespace, told.where) if welcome else None
     if connection is None:
-        refusal = m.Admit(told.namespace, told.number, refused=True)
+        refusal = n.Admit(told.namespace, told.number, refused=True)
         try:
             await link.call("admit", refusal, m.Nothing, timeout_s=_TIMEOUT_S)
         except EnclosError as error:
             log.debug("it has gone", error=error)
         return
 
-    def admit(inward: int, outward: int) -> m.Admit:
-        return m.Admit(told.namespace, told.number, inward, outward)
+    def admit(inward: int, outward: int) -> n.Admit:
+        return n.Admit(told.namespace, told.number, inward, outward)
 
     await coupling.couple(link, connection, "admit", admit)
 
 
-async def _connected(namespace: Namespace, where: m.Listener) -> socket.socket | None:
+async def _connected(namespace: Namespace, where: n.Listener) -> socket.socket | None:
     address = ipaddress.ip_address(where.address)
     called = where.address
     if address.is_unspecified:

@@ -32,6 +32,7 @@ from enclos.structs import dataclass
 from enclos.tools import passt
 from enclos.wire import control as c
 from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 from enclos.wire.rtnetlink import ETHERNET, Entry, Link
 
 _SETTLE_S: Final = 0.05
@@ -121,25 +122,25 @@ async def open_doors(sandbox: Sandbox, container_id: str) -> None:
         if attached.uplinked is not None:
             continue
         if container_id in attached.users and (attached.ports or attached.shared):
-            watch = m.Watch(attached.namespace.name, doors.PERIOD_MS)
+            watch = n.Watch(attached.namespace.name, doors.PERIOD_MS)
             await sandbox.agent().call("watch", watch, m.Nothing, timeout_s=_TIMEOUT_S)
 
 
-def listeners(sandbox: Sandbox, told: m.Listeners) -> None:
+def listeners(sandbox: Sandbox, told: n.Listeners) -> None:
     """The guest says who listens in one of its networks; an unknown one is nobody's."""
     attached = sandbox.networks.get(told.namespace)
     if attached is not None:
         doors.follow(attached.doors, sandbox.agent(), told.found)
 
 
-def knock(sandbox: Sandbox, told: m.Knock) -> None:
+def knock(sandbox: Sandbox, told: n.Knock) -> None:
     """The guest says that somebody wants one of the host's listeners that are mirrored there."""
     attached = sandbox.networks.get(told.namespace)
     if attached is not None:
         mirror.knock(attached.mirrored, sandbox.agent(), told)
 
 
-def question(sandbox: Sandbox, told: m.Question) -> None:
+def question(sandbox: Sandbox, told: n.Question) -> None:
     """The guest says that somebody asks for a name."""
     attached = sandbox.networks.get(told.namespace)
     if attached is not None:
@@ -246,7 +247,7 @@ async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted
     for link in delta.changed:
         if (tap := attached.ports[link.index].tap) is not None:
             taps.resize(attached.namespace, tap, link)
-    message = m.Network(
+    message = n.Network(
         namespace=attached.namespace.name,
         interfaces=tuple(_interface(attached, link) for link in (*delta.plug, *delta.changed)),
         gone=tuple(link.index for link in delta.unplug),
@@ -267,7 +268,7 @@ async def _plug(sandbox: Sandbox, attached: Attached, link: Link, after: Wanted)
         elif attached.shared:
             addresses = planning.addresses_of(after)
             network = attached.namespace.descriptor
-            helper = sharing.begin(sandbox, network, passt.shared(addresses))
+            helper = await sharing.begin(sandbox, network, passt.shared(addresses))
             stack.enter_context(helper.stack)
             slot = await sharing.plug(sandbox, helper, link, ended=ended)
         else:
@@ -290,7 +291,7 @@ async def _replug(sandbox: Sandbox, attached: Attached, index: int) -> None:
         without = tuple(link for link in attached.now.links if link.index != index)
         kept = tuple(entry for entry in attached.now.entries if index not in entry.indexes)
         attached.now = Wanted(without, kept)
-        gone = m.Network(attached.namespace.name, gone=(index,))
+        gone = n.Network(attached.namespace.name, gone=(index,))
         try:
             await sandbox.agent().call("network", gone, m.Nothing, timeout_s=_TIMEOUT_S)
         except EnclosError as error:
@@ -316,8 +317,8 @@ async def _unplug(sandbox: Sandbox, attached: Attached, index: int) -> None:
     port.stack.close()
 
 
-def _interface(attached: Attached, link: Link) -> m.Interface:
-    return m.Interface(
+def _interface(attached: Attached, link: Link) -> n.Interface:
+    return n.Interface(
         index=link.index,
         slot=attached.ports[link.index].slot,
         name=link.name,
@@ -329,8 +330,8 @@ def _interface(attached: Attached, link: Link) -> m.Interface:
     )
 
 
-def _entry(entry: Entry) -> m.NetworkEntry:
-    return m.NetworkEntry(entry.kind, entry.body.hex())
+def _entry(entry: Entry) -> n.NetworkEntry:
+    return n.NetworkEntry(entry.kind, entry.body.hex())
 
 
 def _watch(sandbox: Sandbox, attached: Attached) -> None:

@@ -21,7 +21,7 @@ from enclos.linux import libc
 from enclos.oci.types import Mount
 from enclos.sandbox.live import Container, Sandbox
 from enclos.wire import messages as m
-from enclos.wire.messages import PROJECTED_LINK
+from enclos.wire.places import PROJECTED_LINK
 
 MOST_BYTES: Final = 8 << 20
 """Of one volume: it is the guest's memory. Kubernetes' objects have at most 1 MiB each."""

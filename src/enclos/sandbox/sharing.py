@@ -15,9 +15,8 @@ from contextlib import ExitStack
 from typing import Final
 
 from enclos import log
-from enclos.linux import jail
 from enclos.plan import uplink
-from enclos.sandbox import release
+from enclos.sandbox import children, release
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
 from enclos.structs import dataclass
@@ -40,7 +39,7 @@ class Helper:
     stack: ExitStack
 
 
-def begin(
+async def begin(
     sandbox: Sandbox, network: int, options: tuple[str, ...], *, low_ports: bool = False
 ) -> Helper:
     """Start a passt in the namespace behind `network`; raises `MachineFailed`."""
@@ -54,7 +53,7 @@ def begin(
         )  # fmt: skip
         with ExitStack() as inner:
             process = inner.enter_context(serving)
-            jail.confirm(process.spawned)
+            await children.wait_arrived(process.spawned)
             held = ledger.of_sandbox(directory)
             stack.enter_context(release.holding_process(held, "passt", process.pid))
             stack.enter_context(inner.pop_all())

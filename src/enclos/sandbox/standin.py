@@ -1,9 +1,8 @@
 """The stand-in: the host process whose pid an engine is given for a container or an exec.
 
-It has the namespaces the spec lists and the container's root file system as its root, because
-engines join and look at them: with a stand-in in the host's mount namespace `podman cp` would
-write the host's files. It holds no stdio, forwards signals and window changes, and ends with
-the process' status once the supervisor has gone or said so (decisions 1 and 3).
+Engines join it and look at it, so it lives where the container does (`homes`). It holds no stdio,
+forwards signals and window changes, and ends with the process' status once the supervisor has
+gone or said so (decisions 1 and 3).
 """
 
 from __future__ import annotations
@@ -12,17 +11,18 @@ import os
 import select
 import signal
 import socket
-import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
 from enclos import log
-from enclos.errors import EnclosError, Lost, MachineFailed, WrongState
-from enclos.linux import fork, inroot, libc, mountapi, pidfd, terminal
+from enclos.errors import EnclosError, Lost, MachineFailed
+from enclos.linux import fork, terminal
 from enclos.linux.cgroup import group
 from enclos.linux.pid import ProcessRef
+from enclos.sandbox import homes
 from enclos.sandbox.client import Connection
+from enclos.sandbox.homes import Home
 from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
@@ -31,24 +31,6 @@ LOST_STATUS: Final = 137
 STAND_REQUEST: Final = 2
 """Number of the `stand` request, which `report_for_duty` sends in the stand-in's name."""
 _REPORT_BYTES: Final = 4096
-_STAGING: Final = "/proc"
-"""Where the root is attached before the pivot: any directory that every host has; it is
-covered in a private mount namespace and left at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Where the stand-in of a container's init lives.
-
-    `unshared` are clone flags of namespaces it gets for itself, `joined` are descriptors of
-    namespaces with their flag; `tree` is a detached clone of the root file system and `binds`
-    detached clones with the destination they belong at.
-    """
-
-    unshared: int
-    joined: tuple[tuple[int, int], ...]
-    tree: int
-    binds: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +58,9 @@ def fork_init(
 
     def leave() -> None:
         group.enter(entrance)  # before its namespace: the group becomes the root of what it sees
-        _leave(home)
+        homes.leave(home)
 
-    return _fork(leave, lambda: _settle(home), duty, connection)
+    return _fork(leave, lambda: homes.settle(home), duty, connection)
 
 
 def fork_exec(
@@ -89,7 +71,7 @@ def fork_exec(
     It enters the control group behind `entrance` in its own time: the kernel takes a moment for
     that (a grace period of 10 to 20 ms) which nobody should wait for.
     """
-    return _fork(lambda: _join(init), lambda: None, duty, connection, late=entrance)
+    return _fork(lambda: homes.join(init), lambda: None, duty, connection, late=entrance)
 
 
 def report_for_duty(connection: socket.socket, duty: Duty, pid: int) -> None:
@@ -171,56 +153,6 @@ def _middle(life: Life) -> NoReturn:
         life.report.send(f"failed {error}\n".encode("utf-8", "replace"))
     finally:
         os._exit(code)
-
-
-def _leave(home: Home) -> None:
-    for descriptor, kind in home.joined:
-        libc.setns(descriptor, kind)
-    libc.unshare(home.unshared | libc.CLONE_NEWNS)
-
-
-def _join(init: ProcessRef) -> None:
-    descriptor = pidfd.open_verified(init)
-    if descriptor is None:
-        raise WrongState("its container's own stand-in process has ended")
-    kinds = (
-        libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWNET
-        | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
-    )  # fmt: skip
-    libc.setns(descriptor, kinds)
-    os.close(descriptor)
-
-
-def _settle(home: Home) -> None:
-    """Make the container's root file system the root, its binds and a /proc in place.
-
-    Targets are resolved inside the root (the image is hostile); those the guest's crun is
-    about to make are made here in the same way.
-    """
-    libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE, "")
-    mountapi.move_mount(home.tree, _STAGING)
-    root = os.open(_STAGING, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    for tree, destination in home.binds:
-        directory = stat.S_ISDIR(os.fstat(tree).st_mode)
-        _attach(root, tree, destination, directory=directory)
-    _attach(root, _proc(), "/proc", directory=True)
-    os.fchdir(root)
-    libc.pivot_root(".", ".")
-    libc.umount2(".", libc.MNT_DETACH)
-    os.chdir("/")
-
-
-def _attach(root: int, tree: int, destination: str, *, directory: bool) -> None:
-    target = inroot.ensure_target(root, destination, directory=directory)
-    mountapi.move_mount(tree, "", directory=target)
-    os.close(target)
-
-
-def _proc() -> int:
-    """A detached /proc of the pid namespace we are in."""
-    context = mountapi.fsopen("proc")
-    mountapi.create(context)
-    return mountapi.fsmount(context, mountapi.MOUNT_ATTR_NOSUID | mountapi.MOUNT_ATTR_NODEV)
 
 
 def _become(life: Life) -> int:
@@ -306,6 +238,6 @@ def _forward(link: Connection, duty: Duty, number: int) -> None:
     if number == signal.SIGWINCH:
         if duty.slave >= 0:
             rows, columns = terminal.window_size(0)
-            link.post("resize", m.Resize(duty.id, rows, columns, duty.exec_id))
+            link.tell("resize", m.Resize(duty.id, rows, columns, duty.exec_id))
         return
-    link.post("signal", m.Signal(duty.id, number, duty.exec_id))
+    link.tell("signal", m.Signal(duty.id, number, duty.exec_id))

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from enclos import log
+from enclos.errors import EnclosError, MachineFailed
+from enclos.linux import errand
 from enclos.linux.cgroup import group, layout, starve
-from enclos.sandbox import release
+from enclos.sandbox import children, release
 from enclos.sandbox.live import Container, Sandbox
 from enclos.state import ledger
 from enclos.state.records import ContainerRecord
@@ -29,6 +31,7 @@ from enclos.wire import messages as m
 _ENGINE: Final = "io.container.manager"
 """The annotation of engines with conmon, which look for the file in the bundle."""
 _FILE: Final = "oom"
+_SHOWN_S: Final = 20.0
 
 
 def note(sandbox: Sandbox, event: m.OutOfMemory) -> None:
@@ -45,7 +48,7 @@ def note(sandbox: Sandbox, event: m.OutOfMemory) -> None:
     container.tell()
 
 
-def mirror(root: StateRoot, container: Container) -> None:
+async def mirror(root: StateRoot, container: Container) -> None:
     """Let the host's kernel report what the guest's did, before the stand-in ends.
 
     The container's machine is gone, or was never in the container's group.
@@ -57,11 +60,18 @@ def mirror(root: StateRoot, container: Container) -> None:
     if not path:
         return
     try:
-        seen = starve.starve(group.find(layout.detect(), path))
-    except OSError as error:
+        with errand.sent("the host's kernel kills nothing", lambda: _starve(path)) as work:
+            await children.wait_done(work, timeout_s=_SHOWN_S)
+    except (EnclosError, OSError) as error:
         log.warning("engines cannot see that memory ran out", container=path, error=error)
         return
-    log.info("out of memory shown on the host", container=container.record.id, seen=seen)
+    log.info("out of memory shown on the host", container=container.record.id)
+
+
+def _starve(path: str) -> None:
+    """Work of a child, as reclaiming memory and waiting for the kernel take seconds at times."""
+    if not starve.starve(group.find(layout.detect(), path)):
+        raise MachineFailed("it has left its choice alone")
 
 
 def _tell_conmons_engine(root: StateRoot, record: ContainerRecord) -> None:

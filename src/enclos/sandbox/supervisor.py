@@ -23,7 +23,7 @@ from enclos.linux import fork as forking
 from enclos.linux import jail, libc, mount, pid, unixsocket
 from enclos.sandbox import boot
 from enclos.sandbox.boot import BootPlan, Launched, Phases
-from enclos.state import records
+from enclos.state import records, store
 from enclos.state.store import StateRoot
 from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
@@ -31,6 +31,8 @@ from enclos.wire.control import SOCKET_NAME
 if TYPE_CHECKING:
     from enclos.sandbox.live import Sandbox
 
+LOG_BYTES: Final = 1 << 20
+"""How long a supervisor's log becomes; one more of that length is kept."""
 _DRAIN_S: Final = 5
 _BACKLOG: Final = 64
 _LONELY_S: Final = 20
@@ -99,19 +101,32 @@ def _detach(plan: BootPlan, keep: set[int]) -> None:
     os.umask(0o077)
     forking.reset_signals()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    null = os.open("/dev/null", os.O_RDWR)
-    output = os.open(
-        plan.directory / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-    )
-    for number, source in ((0, null), (1, output), (2, output)):
-        os.dup2(source, number)
+    forking.null_stdio()
+    write_log(plan.directory / "supervisor.log")
     forking.close_fds_except({0, 1, 2, *keep})
-    log.divert()
     forking.set_process_name("enclos-super")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
+
+
+def write_log(path: Path, *, most_bytes: int = LOG_BYTES) -> None:
+    """Have all that is said from now on in the file `path`, which is set aside when it is full."""
+
+    def begin() -> None:
+        output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+
+    def begin_anew() -> None:
+        store.set_aside(path)
+        begin()
+
+    begin()
+    log.divert()
+    log.limit(most_bytes, begin_anew)
 
 
 def _run(start: Start, listener: socket.socket, front: Front | None) -> None:
@@ -185,12 +200,13 @@ async def _live(
         sandbox.link.close()
     if sandbox.launched is not None:
         jail.reap(sandbox.launched.qemu.pid)  # before QMP: a QEMU that hangs would not part
+    await asyncio.wait({starting}, timeout=_DRAIN_S)  # it may be waiting for what goes next
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())
     _release(sandbox, stack)
     for container in list(sandbox.containers.values()):
-        ending.finish(sandbox, container)
+        await ending.finish(sandbox, container)
     _forget(sandbox)
     for link in list(sandbox.clients):
         await link.drain(timeout_s=_DRAIN_S)

@@ -13,8 +13,7 @@ from enclos.hypervisor.qemu import machine as qemu_machine
 from enclos.hypervisor.qemu import process, template
 from enclos.hypervisor.qemu.process import Sources
 from enclos.hypervisor.qemu.template import Template
-from enclos.linux import jail
-from enclos.sandbox import boot
+from enclos.sandbox import boot, children
 from enclos.sandbox.boot import BootPlan
 from enclos.wire import messages as m
 from enclos.wire.link import Handlers, Link
@@ -46,7 +45,7 @@ async def _make(root: Path, key: str, work: Path, plan: BootPlan) -> Template:
         stack.callback(os.close, ram)
         sources = Sources(plan.tool_root, plan.kernel, plan.initrd, save_state=state)
         qemu = stack.enter_context(process.started(plan.board, sources, ram=ram, share=None))
-        jail.confirm(qemu.spawned)
+        await children.wait_arrived(qemu.spawned)
         machine = await qemu_machine.attach(qemu, restoring=False, timeout_s=plan.boot_timeout_s)
         link = Link(qemu.agent, Handlers(), name="agent")
         with boot.explained(machine):

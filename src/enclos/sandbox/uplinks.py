@@ -74,7 +74,7 @@ async def _started(sandbox: Sandbox, uplinked: Uplinked) -> Helper:
     before = log.stat().st_size if log.exists() else 0
     options = planning.options(uplinked.asked, ipv6=uplinked.ipv6)
     low = planning.privileged(uplinked.asked)
-    helper = sharing.begin(sandbox, uplinked.network, options, low_ports=low)
+    helper = await sharing.begin(sandbox, uplinked.network, options, low_ports=low)
     try:
         await _wait_ready(helper, log, before)
     except BaseException:

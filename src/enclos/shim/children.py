@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from enclos.linux import pid
+from enclos.linux import errand, pid
 from enclos.shim import worker
 from enclos.shim.tasks import Shim
 
@@ -26,14 +26,8 @@ async def run(shim: Shim, body: Callable[[], str], *, keep: Sequence[int] = ()) 
 
 def adopt(shim: Shim) -> None:
     """Have every child that nobody waits for collected as soon as it ends."""
-    for child in pid.children() - worker.running - shim.adopted - _fillers(shim):
+    for child in pid.children() - worker.running - errand.running - shim.adopted:
         _collect(shim, child)
-
-
-def _fillers(shim: Shim) -> set[int]:
-    """The child that fills the machine's memory, which the machine's start waits for."""
-    launched = shim.sandbox.launched
-    return {launched.filler} if launched is not None else set()
 
 
 def _collect(shim: Shim, child: int) -> None:

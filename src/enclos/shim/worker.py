@@ -10,13 +10,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from enclos import errors
 from enclos.errors import EnclosError, MachineFailed
 from enclos.linux import fork, libc
-from enclos.wire import codec, link
-from enclos.wire.messages import Failure
+from enclos.wire import envelopes
 
 _DONE: Final = b"="
 _FAILED: Final = b"!"
@@ -31,7 +30,8 @@ running: Final[set[int]] = set()
 async def run(mounts: int, body: Callable[[], str], *, keep: Sequence[int] = ()) -> str:
     """What `body` returns, run in a child in the mount namespace `mounts`.
 
-    Of our descriptors it has those in `keep` only. Raises what it raised.
+    Of our descriptors it has those in `keep` only. Raises what it raised. If the call is
+    cancelled, the child does its work all the same and is whoever's to collect.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     child = os.fork()
@@ -41,10 +41,10 @@ async def run(mounts: int, body: Callable[[], str], *, keep: Sequence[int] = ())
     running.add(child)
     try:
         answer = await _read(reader)
+        os.waitpid(child, 0)  # it has answered, or died
     finally:
         os.close(reader)
-    os.waitpid(child, 0)  # it has answered, or died
-    running.discard(child)
+        running.discard(child)
     return _result(answer)
 
 
@@ -61,8 +61,9 @@ def _work(mounts: int, body: Callable[[], str], *, keep: Sequence[int], writer: 
         answer = _failed(error)
     except OSError as error:
         answer = _failed(MachineFailed(str(error)))
-    while answer:
-        answer = answer[os.write(writer, answer) :]
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        while answer:
+            answer = answer[os.write(writer, answer) :]
     return 0
 
 
@@ -75,7 +76,7 @@ def _failed(error: EnclosError) -> bytes:
                 time.sleep(_POLL_S)
         except ChildProcessError:
             break
-    return _FAILED + codec.encode(link.failure(error))
+    return _FAILED + envelopes.failure(error)
 
 
 async def _read(reader: int) -> bytes:
@@ -103,5 +104,4 @@ def _result(answer: bytes) -> str:
         return answer[1:].decode("utf-8", "surrogateescape")
     if not answer.startswith(_FAILED):
         raise MachineFailed("the process that did it died")
-    told = codec.decode(Failure, answer[1:])
-    raise errors.by_name(told.kind)(told.message, hint=told.hint, detail=told.detail)
+    raise envelopes.error_of(answer[1:])

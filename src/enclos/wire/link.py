@@ -14,21 +14,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import field
 from typing import Any, Final, Protocol, TypeVar
 
-from enclos import errors, log
+from enclos import log
 from enclos.errors import EnclosError, Lost, MachineFailed, TimedOut
 from enclos.structs import dataclass
-from enclos.wire import codec, frames
+from enclos.wire import codec, envelopes, frames
 from enclos.wire.frames import Frame, FrameError
-from enclos.wire.messages import Failure, Nothing
+from enclos.wire.messages import Nothing
 
 _READ_BYTES: Final = 256 * 1024
 _MAX_DESCRIPTORS: Final = 253
 """SCM_MAX_FD of the kernel."""
-
-_MAX_UNFINISHED: Final = 64
-_MAX_PARTIAL_BYTES: Final = 2 * codec.MAX_MESSAGE_BYTES
-"""What unfinished messages of one peer may take together: a hostile one must not fill us."""
-
 _MAX_NUMBER: Final = (1 << 32) - 1
 _BUSY_BYTES: Final = 2 * 1024 * 1024
 _MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
@@ -86,7 +81,6 @@ class _State:
     waiting: dict[int, asyncio.Future[bytes]] = field(
         default_factory=dict[int, "asyncio.Future[bytes]"]
     )
-    partial: dict[int, bytearray] = field(default_factory=dict[int, bytearray])
     queue: deque[memoryview] = field(default_factory=deque[memoryview])
     queued: int = 0
     relieved: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
@@ -106,6 +100,7 @@ class Link:
         self._socket = connection
         self._handlers = handlers
         self._decoder = frames.Decoder()
+        self._assembler = envelopes.Assembler(name)
         self._state = _State()
         self._loop = asyncio.get_running_loop()
         self._next = 1
@@ -134,7 +129,7 @@ class Link:
         number = self.number()
         future: asyncio.Future[bytes] = self._loop.create_future()
         self._state.waiting[number] = future
-        body = method.encode() + b"\n" + codec.encode(message)
+        body = envelopes.named(method, message)
         self.send(frames.encode_message(frames.REQUEST, number, body))
         try:
             async with asyncio.timeout(timeout_s):
@@ -151,8 +146,7 @@ class Link:
 
     def event(self, name: str, message: object) -> None:
         """Say something unasked."""
-        body = name.encode() + b"\n" + codec.encode(message)
-        self.send(frames.encode_message(frames.EVENT, 0, body))
+        self.send(frames.encode_message(frames.EVENT, 0, envelopes.named(name, message)))
 
     def grant(self, number: int, extra: int) -> None:
         """Let the sender of stream `number` send `extra` bytes more."""
@@ -251,14 +245,13 @@ class Link:
             self._message(frame)
 
     def _message(self, frame: Frame) -> None:
-        whole = self._assemble(frame)
+        whole = self._assembler.add(frame)
         if whole is None:
             return
         if frame.kind == frames.REQUEST:
             self._request(frame.number, whole)
         elif frame.kind == frames.EVENT:
-            name, _, body = whole.partition(b"\n")
-            self._handlers.event(name.decode("ascii", "replace"), body)
+            self._handlers.event(*envelopes.opened(whole))
         else:
             future = self._state.waiting.get(frame.number)
             if future is None or future.done():
@@ -266,31 +259,14 @@ class Link:
             if frame.kind == frames.REPLY:
                 future.set_result(whole)
             else:
-                future.set_exception(_raised(codec.decode(Failure, whole)))
-
-    def _assemble(self, frame: Frame) -> bytes | None:
-        """The whole message once its last frame is here."""
-        partial = self._state.partial
-        if not frame.flags and frame.number not in partial:
-            return frame.payload
-        buffer = partial.setdefault(frame.number, bytearray())
-        buffer += frame.payload
-        if len(buffer) > codec.MAX_MESSAGE_BYTES:
-            raise FrameError(f"{self.name}: message is over {codec.MAX_MESSAGE_BYTES} bytes")
-        if len(partial) > _MAX_UNFINISHED or sum(map(len, partial.values())) > _MAX_PARTIAL_BYTES:
-            raise FrameError(f"{self.name}: too many unfinished messages")
-        if frame.flags:
-            return None
-        del partial[frame.number]
-        return bytes(buffer)
+                future.set_exception(envelopes.error_of(whole))
 
     def _request(self, number: int, whole: bytes) -> None:
         handler = self._handlers.request
         if handler is None:
             raise FrameError(f"{self.name}: sent a request where none is served")
-        name, _, body = whole.partition(b"\n")
         descriptors, self._state.received = tuple(self._state.received), []
-        request = Request(number, name.decode("ascii", "replace"), body, descriptors)
+        request = Request(number, *envelopes.opened(whole), descriptors)
         task = self._loop.create_task(self._serve(handler, request))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
@@ -302,15 +278,15 @@ class Link:
             answer = await handler(request)
             kind, body = frames.REPLY, codec.encode(Nothing() if answer is None else answer)
         except EnclosError as error:
-            kind, body = frames.ERROR, codec.encode(failure(error))
+            kind, body = frames.ERROR, envelopes.failure(error)
         except OSError as error:
             log.error("request failed", method=request.method, error=error)
             failed = MachineFailed(f"{request.method}: {error}")
-            kind, body = frames.ERROR, codec.encode(failure(failed))
+            kind, body = frames.ERROR, envelopes.failure(failed)
         except Exception as error:  # noqa: BLE001 - the edge: a fault of ours must not leave a client waiting
             log.error("request broke", method=request.method, error=repr(error))
             failed = MachineFailed(f"{request.method}: internal error: {error!r}")
-            kind, body = frames.ERROR, codec.encode(failure(failed))
+            kind, body = frames.ERROR, envelopes.failure(failed)
         self.send(frames.encode_message(kind, request.number, body))
 
     def _writable(self) -> None:
@@ -358,12 +334,3 @@ class Link:
             receiver.finish()
         self.receivers.clear()
         self._handlers.closed(error)
-
-
-def failure(error: EnclosError) -> Failure:
-    """An error of our tree as it crosses a socket."""
-    return Failure(type(error).__name__, error.message, error.hint, error.detail)
-
-
-def _raised(message: Failure) -> EnclosError:
-    return errors.by_name(message.kind)(message.message, hint=message.hint, detail=message.detail)

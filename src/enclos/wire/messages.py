@@ -11,31 +11,18 @@ from dataclasses import field
 from typing import Final
 
 from enclos.structs import dataclass
+from enclos.wire.netmessages import (
+    Admit,
+    Answer,
+    Call,
+    Knock,
+    Listeners,
+    Mirror,
+    Network,
+    Question,
+    Watch,
+)
 
-SHARE_PATH: Final = "/run/share"
-"""Where the agent mounts the sandbox's virtiofs share in the guest."""
-CONTAINERS_PATH: Final = "/run/enclos/containers"
-"""Where the agent keeps a directory for each container, named by its id."""
-SHM_PATH: Final = "/run/enclos/shm"
-"""Below it in the guest is a tmpfs for each container that has an engine's /dev/shm."""
-NOTICES_PATH: Final = "/run/enclos/notices"
-"""Below it in the guest is a directory for each container that may say how it is getting on."""
-NOTICES_NAME: Final = "notify.sock"
-"""The socket in that directory."""
-PROJECTIONS_PATH: Final = "/run/enclos/projections"
-"""Below it in the guest is a directory for each container with projected volumes."""
-PROJECTED_LINK: Final = "..data"
-"""The link in such a volume that leads to its contents, and is replaced as a whole."""
-INIT_LINK: Final = "init"
-"""In that directory: a link to /proc/PID of its init while that lives, for others to join."""
-PORTS_PATH: Final = "/sys/devices/pci0000:00/0000:00:10"
-"""The guest's PCI Express ports: this, a full stop and the port's number."""
-PORT_NAME: Final = "enclos.agent"
-"""Name of the virtio-serial port, /dev/virtio-ports/NAME in the guest."""
-LOCAL_PATH: Final = "/run/enclos/local"
-"""Where the agent mounts the sandbox's own disk in the guest."""
-LOCAL_SERIAL: Final = "local"
-"""The serial number by which that disk is known."""
 STREAM_WINDOW: Final = 1 << 20
 """Bytes a sender may have under way on a stream before the receiver grants more."""
 
@@ -282,127 +269,6 @@ class Trimmed:
 
     zeroed_bytes: int
     kept_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """A network interface as it is to be. `index` is its number on the host, by which entries
-    name it; `slot` the port where it arrives."""
-
-    index: int
-    slot: int
-    name: str
-    mac: str
-    mtu: int
-    up: bool
-    ipv6: bool
-    accept_ra: int
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkEntry:
-    """An address, a route, a rule or a neighbour: a message of rtnetlink as hexadecimal text."""
-
-    kind: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """Changes to a network: interfaces that are new or different, `gone` ones by their index,
-    and entries to take away and to add, in this order."""
-
-    namespace: str
-    interfaces: tuple[Interface, ...] = ()
-    gone: tuple[int, ...] = ()
-    removed: tuple[NetworkEntry, ...] = ()
-    added: tuple[NetworkEntry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Tell who listens in a network: now, and as it changes, looking every so often."""
-
-    namespace: str
-    period_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A TCP socket that listens."""
-
-    address: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Event: all that listen in a network now, at most 1,024."""
-
-    namespace: str
-    found: tuple[Listener, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Connect to a listener of a network; two streams carry the connection's bytes."""
-
-    namespace: str
-    address: str
-    port: int
-    inward: int
-    outward: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """Listen in a network in place of these, which listen on the host, and of no others.
-
-    `resolvers` get datagrams, each of which is a question with one answer.
-    """
-
-    namespace: str
-    found: tuple[Listener, ...]
-    resolvers: tuple[Listener, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """Event: somebody has connected to the mirrored listener at `where`."""
-
-    namespace: str
-    number: int
-    where: Listener
-
-
-@dataclass(frozen=True, slots=True)
-class Admit:
-    """Who knocked is coupled with two streams, or refused."""
-
-    namespace: str
-    number: int
-    inward: int = 0
-    outward: int = 0
-    refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Event: a datagram for a mirrored resolver, in hexadecimal."""
-
-    namespace: str
-    number: int
-    where: Listener
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the resolver says to a question; empty if it says nothing."""
-
-    namespace: str
-    number: int
-    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,15 @@ from typing import Any, cast
 import pytest
 
 from enclos.errors import EnclosError, GuestFailed, TimedOut
-from enclos.sandbox import containers, ending, networks, outputlog, shares, supervisor
+from enclos.sandbox import (
+    containers,
+    ending,
+    networks,
+    outputlog,
+    shares,
+    starvation,
+    supervisor,
+)
 from enclos.sandbox.boot import Phases
 from enclos.sandbox.live import Container, Process, Sandbox
 from enclos.state import records
@@ -26,7 +34,7 @@ from enclos.wire import codec, frames
 from enclos.wire import control as c
 from enclos.wire import messages as m
 from enclos.wire.link import Handlers, Link
-from enclos.wire.streams import Output
+from enclos.wire.outputs import Output
 from tests.support.apart import apart
 
 FIRST, OTHER = "first", "other"
@@ -126,6 +134,27 @@ def test_a_container_can_be_removed_twice_at_once(tmp_path: Path) -> None:
         twice = (ending.remove(sandbox, c.Named(OTHER)) for _ in range(2))
         assert await asyncio.gather(*twice) == [None, None]
         assert list(sandbox.containers) == [FIRST]
+
+    _play(tmp_path, Guest(), work)
+
+
+def test_an_end_that_takes_time_is_told_once_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    async def slow(_: object, container: Container) -> None:
+        await asyncio.sleep(0.1)
+        told.append(container.record.id)
+
+    async def work(sandbox: Sandbox) -> None:
+        monkeypatch.setattr(starvation, "mirror", slow)
+        container = sandbox.containers[OTHER]
+        ends = [asyncio.ensure_future(ending.finish(sandbox, container)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await ending.finish(sandbox, sandbox.containers[FIRST])
+        await asyncio.gather(*ends)
+        assert sorted(told) == [FIRST, OTHER]
 
     _play(tmp_path, Guest(), work)
 

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
 
-from enclos.linux import fork, pid
-from enclos.shim import children
+import pytest
+
+from enclos.linux import errand, fork, pid
+from enclos.shim import children, worker
 from tests.support.apart import apart
 
 LIMIT_S: Final = 20
@@ -18,8 +20,7 @@ LIMIT_S: Final = 20
 
 def _shim(mounts: int) -> Any:
     """What `children` looks at of a shim."""
-    sandbox = SimpleNamespace(launched=None)
-    return SimpleNamespace(mounts=mounts, adopted=set[int](), sandbox=sandbox)
+    return SimpleNamespace(mounts=mounts, adopted=set[int]())
 
 
 def _daemon(seconds: float, then: Callable[[], object] = lambda: None) -> str:
@@ -81,6 +82,31 @@ def test_what_a_daemon_leaves_is_collected_too() -> None:
         (below,) = shim.adopted
         await _gone(below)
         assert not pid.children()
+
+    _in_a_shim(work)
+
+
+def test_a_child_whose_call_was_cancelled_is_collected() -> None:
+    async def work(shim: Any) -> None:
+        slow = asyncio.create_task(children.run(shim, _slowly))
+        await asyncio.sleep(0)
+        (child,) = worker.running
+        slow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        assert not worker.running
+        assert shim.adopted == {child}
+        await _gone(child)
+        assert not shim.adopted
+
+    _in_a_shim(work)
+
+
+def test_an_errand_is_left_to_who_has_sent_it() -> None:
+    async def work(shim: Any) -> None:
+        with errand.sent("a nap", lambda: time.sleep(LIMIT_S)):
+            children.adopt(shim)
+            assert not shim.adopted
 
     _in_a_shim(work)
 

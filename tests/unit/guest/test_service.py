@@ -12,7 +12,7 @@ from enclos.guest import service
 from enclos.guest.agent import Agent
 from enclos.guest.service import HANDLERS, Service
 from enclos.guest.tasks import Promise
-from enclos.wire import codec, frames
+from enclos.wire import codec, envelopes, frames
 from enclos.wire.frames import Frame, FrameError
 from enclos.wire.messages import METHODS, Failure, Hello, Nothing, Signal, Target
 from tests.support.port import Port
@@ -128,10 +128,10 @@ def test_requests_without_end_are_given_up(serving: Service) -> None:
 
 
 def test_too_many_unfinished_requests_are_given_up(serving: Service) -> None:
-    for number in range(1, 9):
+    for number in range(envelopes.MOST_UNFINISHED):
         serving.take(Frame(frames.REQUEST, number, b"", frames.FLAG_MORE))
     with pytest.raises(FrameError):
-        serving.take(Frame(frames.REQUEST, 9, b"", frames.FLAG_MORE))
+        serving.take(Frame(frames.REQUEST, envelopes.MOST_UNFINISHED, b"", frames.FLAG_MORE))
 
 
 @pytest.mark.parametrize("kind", [frames.REPLY, frames.ERROR, frames.EVENT])

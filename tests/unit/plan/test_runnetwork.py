@@ -139,6 +139,17 @@ def test_names_are_asked_as_the_host_does() -> None:
     assert runnetwork.resolv_conf(RunNetwork(), HOST) == ("", "")
 
 
+def test_servers_that_a_private_network_does_not_lead_to_are_left_out() -> None:
+    """passt hands questions on within a family; a link of the host's is not the container's."""
+    servers = ("::1", "127.0.0.53", "fe80::1%eth0", "2001:db8::1")
+    host = "".join(f"nameserver {one}\n" for one in servers)
+    text, asks = runnetwork.resolv_conf(RunNetwork(Mode.BRIDGE), host)
+    assert text == "nameserver 10.0.2.3\nnameserver 2001:db8::1\n"
+    assert asks == "127.0.0.53"
+    assert runnetwork.resolv_conf(RunNetwork(Mode.BRIDGE), "nameserver ::1\n") == ("", "")
+    assert runnetwork.resolv_conf(RunNetwork(Mode.HOST), host)[0] == host
+
+
 def test_names_are_asked_as_the_flags_say() -> None:
     flags = RunNetwork(Mode.BRIDGE, dns=("192.0.2.9",), dns_search=(".",), dns_options=("ndots:1",))
     text, asks = runnetwork.resolv_conf(flags, HOST)

@@ -11,7 +11,7 @@ import pytest
 
 from enclos.sandbox import doors
 from enclos.sandbox.doors import Doors
-from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 
 MOST = 1024
 
@@ -26,6 +26,6 @@ def test_every_address_of_the_loopback_is_not_logged_at_every_event(
     monkeypatch.setattr(doors, "_listening", _taken)
     shared = Doors(cast("Any", SimpleNamespace(name="n")), everywhere=True)
     for event in range(5):
-        found = (m.Listener(f"127.{event}.{at // 256}.{at % 256}", 22) for at in range(MOST))
+        found = (n.Listener(f"127.{event}.{at // 256}.{at % 256}", 22) for at in range(MOST))
         doors.follow(shared, cast("Any", None), tuple(found))
     assert capfd.readouterr().err.count("cannot be opened on the host") == MOST

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from enclos.sandbox import mirror
 from enclos.sandbox.mirror import Mirrored
-from enclos.wire import messages as m
+from enclos.wire import netmessages as n
 
-SOMEWHERE = m.Listener("192.0.2.1", 1)
+SOMEWHERE = n.Listener("192.0.2.1", 1)
 CARRIED = 1024
 WAITING_IN_THE_AGENT = 256
 
@@ -19,23 +19,23 @@ class Silent:
     """An agent that answers nothing."""
 
     def __init__(self) -> None:
-        self.asked: list[m.Admit] = []
+        self.asked: list[n.Admit] = []
 
-    async def call(self, _method: str, message: m.Admit, *_: object, timeout_s: float) -> None:
+    async def call(self, _method: str, message: n.Admit, *_: object, timeout_s: float) -> None:
         self.asked.append(message)
         await asyncio.sleep(timeout_s)
 
 
-def asked(knocks: int, *, carried: int = 0) -> list[m.Admit]:
+def asked(knocks: int, *, carried: int = 0) -> list[n.Admit]:
     """What the agent is asked after so many knocks for a place that it was not told."""
 
-    async def run() -> list[m.Admit]:
+    async def run() -> list[n.Admit]:
         agent = Silent()
         network = Mirrored(cast("Any", SimpleNamespace(name="n", descriptor=-1, path="")))
         for _ in range(carried):
             mirror._begin(network, asyncio.sleep(60))
         for number in range(knocks):
-            mirror.knock(network, cast("Any", agent), m.Knock("n", number, SOMEWHERE))
+            mirror.knock(network, cast("Any", agent), n.Knock("n", number, SOMEWHERE))
         await asyncio.sleep(0)
         mirror.close(network)
         await asyncio.sleep(0)

@@ -82,9 +82,9 @@ def test_a_guest_cannot_fill_the_log(tmp_path: Path) -> None:
 
 def test_nothing_is_shown_on_the_host_without_a_kill_or_a_group() -> None:
     async def play(sandbox: Sandbox, container: Container) -> None:
-        starvation.mirror(sandbox.root, container)
+        await starvation.mirror(sandbox.root, container)
         container.memory_kills = 1
-        starvation.mirror(sandbox.root, container)  # it has no control group to be shown in
+        await starvation.mirror(sandbox.root, container)  # it has no control group to be shown in
 
     told(play)
 
@@ -99,12 +99,12 @@ def test_an_engine_with_conmon_finds_a_file_in_the_bundle_until_delete(tmp_path:
         for told_by, kills in ((engine, 0), ({}, 1), (engine, 1)):
             container.record = replace(container.record, bundle=str(bundle), annotations=told_by)
             container.memory_kills = kills
-            starvation.mirror(sandbox.root, container)
+            await starvation.mirror(sandbox.root, container)
             found.append([path.name for path in bundle.iterdir()])
         release.container(sandbox.root, NAME)
         found.append([path.name for path in bundle.iterdir()])
         container.record = replace(container.record, bundle=str(tmp_path / "gone"))
-        starvation.mirror(sandbox.root, container)
+        await starvation.mirror(sandbox.root, container)
         release.container(sandbox.root, NAME)
         return found
 

@@ -16,7 +16,7 @@ from enclos.wire import frames
 from enclos.wire.frames import FrameError
 from enclos.wire.link import Link, Receiver
 from enclos.wire.messages import STREAM_WINDOW
-from enclos.wire.streams import Output
+from enclos.wire.outputs import Output
 
 PIECE = bytes(32_000)
 

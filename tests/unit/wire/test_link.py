@@ -13,9 +13,9 @@ import pytest
 from enclos.errors import EnclosError, Lost, MachineFailed, WrongState
 from enclos.wire import codec, frames
 from enclos.wire.frames import Frame
+from enclos.wire.inputs import Input
 from enclos.wire.link import Handlers, Link, Request
 from enclos.wire.messages import STREAM_WINDOW, Failure, Nothing
-from enclos.wire.streams import Input
 
 MIB = 1024 * 1024
 T = TypeVar("T")

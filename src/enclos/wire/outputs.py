@@ -1,49 +1,23 @@
-"""Bytes between descriptors and the streams of a link, with credit and without blocking.
-
-`Output` spreads one stream over any number of descriptors and a log; `Input` feeds one stream
-from whichever descriptors are attached. Descriptors shared with somebody else must not become
-non-blocking for them, so pipes and terminals are opened anew by /proc/self/fd where possible.
-"""
+"""A stream of a link to descriptors: any number of them, and a log, with credit."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
-import stat
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from enclos import log
 from enclos.wire import frames
+from enclos.wire.descriptors import nothing, private
 from enclos.wire.link import Link
 from enclos.wire.messages import STREAM_WINDOW
 
 _GRANT_BYTES: Final = STREAM_WINDOW // 4
 _GONE: Final = {errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.ENOTCONN}
 """What a write meets where nobody reads any more; anything else is worth a word."""
-
-
-def private(descriptor: int, *, writing: bool) -> int:
-    """A non-blocking descriptor for the same object; takes over and closes `descriptor`."""
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-        flags = (os.O_WRONLY if writing else os.O_RDONLY) | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            fresh = os.open(f"/proc/self/fd/{descriptor}", flags | os.O_NOCTTY)
-        except OSError:
-            os.set_blocking(descriptor, False)  # a pty master, or of another mount namespace
-            return descriptor
-        os.close(descriptor)
-        return fresh
-    if stat.S_ISSOCK(mode):
-        os.set_blocking(descriptor, False)
-    return descriptor
-
-
-def _nothing() -> None:
-    """Gives back what was not taken."""
 
 
 class Output:
@@ -68,7 +42,7 @@ class Output:
         """
         if self._ended:
             os.close(descriptor)
-            return _nothing
+            return nothing
         sink = Sink(self, descriptor, self._fed)
         self._sinks.append(sink)
         return sink.let_go
@@ -209,136 +183,3 @@ class Sink:
         if self._watching:
             self._watching = False
             self._loop.remove_writer(self._fd)
-
-
-class Input:
-    """Transmits one stream, from any number of descriptors, in the order they become readable."""
-
-    def __init__(self, link: Link, number: int) -> None:
-        self.link: Final = link
-        self.number: Final = number
-        self.remaining = STREAM_WINDOW
-        self._sources: list[Source] = []
-        self._ended = False
-        self.over: Final = asyncio.Event()
-        link.transmitters[number] = self
-
-    def attach(self, descriptor: int, *, ends: bool) -> Callable[[], None]:
-        """Send what `descriptor` yields; its end is the stream's if `ends`. Takes it over.
-
-        What is returned gives it back as if it had ended.
-        """
-        if self._ended:
-            os.close(descriptor)
-            return _nothing
-        source = Source(self, descriptor, ends=ends)
-        self._sources.append(source)
-        return source.finish
-
-    def credit(self, extra: int) -> None:
-        """See `link.Transmitter`; never more than the window, whatever the other side says."""
-        self.remaining = min(self.remaining + extra, STREAM_WINDOW)
-        for source in list(self._sources):
-            source.watch()
-
-    def reset(self) -> None:
-        """See `link.Transmitter`."""
-        self._ended = True
-        self.over.set()
-        for source in list(self._sources):
-            source.close()
-
-    def end(self) -> None:
-        """Close the process's standard input."""
-        if not self._ended:
-            self.link.transmitters.pop(self.number, None)
-            self.link.send(frames.encode(frames.END, self.number))
-        self.reset()
-
-    def forget(self, source: Source) -> None:
-        """A descriptor is closed."""
-        if source in self._sources:
-            self._sources.remove(source)
-
-
-class Source:
-    """One descriptor of an `Input`."""
-
-    def __init__(self, target: Input, descriptor: int, *, ends: bool) -> None:
-        self._input, self._ends = target, ends
-        self._fd = private(descriptor, writing=False)
-        self._watching = False
-        self._resting = False
-        self._loop = asyncio.get_running_loop()
-        self.watch()
-
-    def watch(self) -> None:
-        """Read on as soon as there is something, while the other side has room."""
-        if self._watching or self._fd < 0 or self._input.remaining <= 0:
-            return
-        if self._input.link.busy:
-            self._rest()
-            return
-        self._watching = True
-        try:
-            self._loop.add_reader(self._fd, self._readable)
-        except PermissionError:  # epoll refuses regular files, which are always readable
-            self._loop.call_soon(self._regular)
-
-    def close(self) -> None:
-        """Stop and close."""
-        if self._fd < 0:
-            return
-        self._unwatch()
-        os.close(self._fd)
-        self._fd = -1
-        self._input.forget(self)
-
-    def finish(self) -> None:
-        """Close; that is the end of the stream if it was to be."""
-        if self._fd < 0:
-            return
-        self.close()
-        if self._ends:
-            self._input.end()
-
-    def _regular(self) -> None:
-        if self._fd < 0:
-            return
-        self._watching = False
-        self._readable()
-        self.watch()
-
-    def _rest(self) -> None:
-        """Read no more until the link has written what it has."""
-        self._unwatch()
-        if not self._resting:
-            self._resting = True
-            self._input.link.when_relieved(self._go_on)
-
-    def _go_on(self) -> None:
-        self._resting = False
-        self.watch()
-
-    def _readable(self) -> None:
-        if self._input.link.busy:
-            self._rest()
-            return
-        try:
-            data = os.read(self._fd, min(self._input.remaining, frames.MAX_PAYLOAD))
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""  # EIO: the other side of a terminal is gone, which is its end of file
-        if not data:
-            self.finish()
-            return
-        self._input.link.send(frames.encode(frames.DATA, self._input.number, data))
-        self._input.remaining -= len(data)
-        if self._input.remaining <= 0:
-            self._unwatch()
-
-    def _unwatch(self) -> None:
-        if self._watching:
-            self._watching = False
-            self._loop.remove_reader(self._fd)
