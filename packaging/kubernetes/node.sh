@@ -45,10 +45,22 @@ case $allowed in
 *[!a-z_*\ ]*) fail "ALLOWED_ANNOTATIONS is $allowed; names with spaces between them, or *" ;;
 esac
 
-# Programs of the node, with the node's own root, systemd and settings.
+# Programs of the node, with the node's own root, systemd and settings. In a mere chroot the kernel
+# refuses user namespaces: whether KVM works could not be found out, and that would be remembered.
 on_node() {
-    chroot "$node" /usr/bin/env -i LC_ALL=C.UTF-8 \
-        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null
+    unshare --mount --propagation private sh -eu -c '
+        mount --rbind "$1" "$1"
+        cd "$1"
+        mount -t tmpfs old tmp
+        mkdir tmp/old
+        pivot_root . tmp/old
+        cd /
+        umount -n -l /tmp/old
+        umount -n /tmp
+        shift
+        exec /usr/bin/env -i SYSTEMD_IGNORE_CHROOT=1 LC_ALL=C.UTF-8 \
+            PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+    ' - "$node" "$@" </dev/null
 }
 
 check() {
