@@ -17,6 +17,7 @@ class Subject(Enum):
     CONTAINER = "container"
     IMAGE = "image"
     FILE = "file"
+    NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
             template=how.template and definition.template,
             tied=True,
             uplink=ready.uplink,
+            membership=ready.membership,
+            told=ready.told,
             mount_root=lambda: _mount(home, definition, mounted),
         )
         return create.create(home.place(), new)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,14 @@ from enclos.errors import InvalidRequest, WrongState
 from enclos.linux import files
 from enclos.network import namespace as namespaces
 from enclos.oci.types import Spec
+from enclos.plan import etcfiles, runnetwork, subnets
 from enclos.plan import network as planning
-from enclos.plan import runnetwork
+from enclos.plan.bridging import Endpoint, Membership
 from enclos.plan.runnetwork import HOST_GATEWAY, Mode, NetworkOptions, RunNetwork
 from enclos.plan.runoptions import Surroundings
+from enclos.state import networks
 from enclos.state.definitions import Definition, Network
+from enclos.state.networks import Networks
 from enclos.structs import dataclass
 from enclos.wire.control import Uplink
 
@@ -56,12 +60,29 @@ def _found(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork:
         add_host=asked.texts("add-host"),
         mac_address=asked.text("mac-address"),
         hostname=asked.text("hostname"),
+        addresses=(*asked.texts("ip")[-1:], *asked.texts("ip6")[-1:]),
+        aliases=asked.texts("network-alias"),
     )
     default = home.settings.default_network
     found = runnetwork.network(options, default=default, exposed=exposed)
     if found.mode is Mode.CONTAINER:
         found = replace(found, other=lookup.find(home, found.other).id)
+    if found.mode is Mode.NETWORK:
+        network = networks.find(networks_of(home), found.other)
+        subnets.addresses(network.subnets, found.addresses, ())
+        if network.internal and found.ports:
+            raise InvalidRequest(
+                f"conflicting options: ports are published and the network {network.name} is "
+                "internal",
+                hint="choose another network, or leave out --publish",
+            )
+        found = replace(found, other=network.name)
     return found
+
+
+def networks_of(home: Home) -> Networks:
+    """The networks with names."""
+    return Networks(home.data_root, home.root)
 
 
 def _free_ports(held: ExitStack, found: RunNetwork) -> Iterator[int]:
@@ -110,12 +131,21 @@ def surroundings(home: Home, network: RunNetwork, found: Surroundings) -> Surrou
         etc = os.fspath(lookup.directory(home, other.id)) if other.definition else ""
         name = other.definition.hostname if other.definition else ""
         return replace(found, network=network.mode, hostname=name, etc_home=etc)
-    text, _ = runnetwork.resolv_conf(network, _host_resolv_conf(network.mode))
+    servers = _servers(home, network)
+    text, _ = runnetwork.resolv_conf(network, _host_resolv_conf(network.mode), servers)
     found = replace(found, network=network.mode, hosts=hosts, resolv_conf=text)
     if network.mode is Mode.HOST:
         base = _text(_HOSTS)
         return replace(found, hostname=socket.gethostname(), hosts_base=base)
     return found
+
+
+def _servers(home: Home, network: RunNetwork) -> tuple[str, ...]:
+    """Those of a network with a name are where its gateway is; of IPv4 if it has that."""
+    if network.mode is not Mode.NETWORK:
+        return ()
+    found = networks.load(networks_of(home), network.other)
+    return tuple(one.gateway for one in found.subnets[:1])
 
 
 def _host_resolv_conf(mode: Mode) -> str:
@@ -144,15 +174,19 @@ def to_keep(network: RunNetwork) -> Network:
         dns_options=network.dns_options,
         hosts=tuple(f"{name}:{address}" for address, name in network.hosts),
         mac=network.mac,
+        addresses=network.addresses,
+        aliases=network.aliases,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A start's spec, and what is to be in its new network."""
+    """A start's spec, and what is to be in its new network; `told` hears of its addresses."""
 
     spec: Spec
     uplink: Uplink | None = None
+    membership: Membership | None = None
+    told: Callable[[Endpoint], None] | None = None
 
 
 def ready(home: Home, definition: Definition) -> Ready:
@@ -163,15 +197,41 @@ def ready(home: Home, definition: Definition) -> Ready:
     if network.mode == Mode.NONE:
         return Ready(spec)
     asked = RunNetwork(
-        Mode(network.mode), dns=network.dns, dns_search=network.dns_search,
+        Mode(network.mode), network.other, dns=network.dns, dns_search=network.dns_search,
         dns_options=network.dns_options,
     )  # fmt: skip
-    text, server = runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode))
+    servers = _servers(home, asked)
+    text, server = runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode), servers)
     place = lookup.directory(home, definition.id) / "resolv.conf"
     files.write_atomic(place, text.encode(), mode=0o644)
     if network.mode == Mode.HOST:
         return Ready(spec)
+    if network.mode == Mode.NETWORK:
+        told = partial(_write_hosts, home, definition)
+        return Ready(spec, membership=_membership(definition), told=told)
     return Ready(spec, Uplink(network.mac, network.ports, server))
+
+
+def _membership(definition: Definition) -> Membership:
+    network = definition.network
+    return Membership(
+        network.other,
+        definition.name,
+        aliases=network.aliases,
+        addresses=network.addresses,
+        mac=network.mac,
+        dns=network.dns,
+        ports=network.ports,
+    )
+
+
+def _write_hosts(home: Home, definition: Definition, endpoint: Endpoint) -> None:
+    """The container's hosts file, with the addresses that it has this time."""
+    pairs = (text.partition(":") for text in definition.network.hosts)
+    others = (f"{address}\t{name}" for name, _, address in pairs)
+    text = etcfiles.hosts(definition.hostname, endpoint.addresses, others)
+    place = lookup.directory(home, definition.id) / "hosts"
+    files.write_atomic(place, text.encode(), mode=0o644)
 
 
 def _namespace_of(home: Home, container_id: str) -> str:

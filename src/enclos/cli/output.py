@@ -61,6 +61,20 @@ def rendered(rows: Sequence[Row], columns: Columns, how: str) -> str:
     return table([line.split("\t") for line in lines], head.split("\t"))
 
 
+def inspected(found: Sequence[Row], how: str) -> None:
+    """Print what `inspect` has found, as one array of JSON or a line each by a template."""
+    if how in {"", "json"}:
+        import json
+
+        text = json.dumps(found, indent=None if how else 4, ensure_ascii=False) + "\n"
+        write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        return
+    from enclos.cli import gotemplate
+
+    template = gotemplate.parse(how)
+    write("".join(f"{template.render(one)}\n" for one in found))
+
+
 def one_line(how: str) -> Callable[[Row], str]:
     """What turns a row into a line: json or a template; raises `InvalidRequest`."""
     if how in {"", "json"}:

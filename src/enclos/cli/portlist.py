@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from enclos.plan import uplink
+from enclos.plan.bridging import Endpoint, NamedNetwork
 from enclos.plan.runnetwork import Mode
 from enclos.state.definitions import Network
 from enclos.wire.control import PublishedPort
 
 _EVERYWHERE: Final = "0.0.0.0"
+Member: TypeAlias = tuple[NamedNetwork, Endpoint]
 
 
 def each(network: Network) -> Iterator[tuple[PublishedPort, str, int]]:
@@ -49,9 +51,9 @@ def bindings(network: Network) -> dict[str, list[dict[str, str]]]:
 
 def host_config(network: Network) -> dict[str, Any]:
     """What was asked for, with docker's names."""
-    joined = network.mode == Mode.CONTAINER
+    modes = {Mode.CONTAINER: f"container:{network.other}", Mode.NETWORK: network.other}
     return {
-        "NetworkMode": f"container:{network.other}" if joined else network.mode,
+        "NetworkMode": modes.get(Mode(network.mode), network.mode),
         "PortBindings": bindings(network),
         "Dns": list(network.dns),
         "DnsOptions": list(network.dns_options),
@@ -60,14 +62,37 @@ def host_config(network: Network) -> dict[str, Any]:
     }
 
 
-def settings(network: Network, *, running: bool) -> dict[str, Any]:
-    """docker's `NetworkSettings`: addresses while it runs."""
-    private = network.mode == Mode.BRIDGE and running
-    address: dict[str, Any] = {
-        "Gateway": uplink.GATEWAY if private else "",
-        "IPAddress": uplink.ADDRESS if private else "",
-        "IPPrefixLen": uplink.PREFIX if private else 0,
-        "MacAddress": (network.mac or uplink.MAC) if private else "",
-    }
-    named = {} if network.mode == Mode.CONTAINER else {network.mode: address}
+def settings(network: Network, member: Member | None, *, running: bool) -> dict[str, Any]:
+    """docker's `NetworkSettings`: addresses while it runs; `member`: those in a named network."""
+    address = _none()
+    if network.mode == Mode.BRIDGE and running:
+        address |= {
+            "Gateway": uplink.GATEWAY,
+            "IPAddress": uplink.ADDRESS,
+            "IPPrefixLen": uplink.PREFIX,
+            "MacAddress": network.mac or uplink.MAC,
+        }
+    elif member is not None:
+        address |= _of(*member)
+    name = network.other if network.mode == Mode.NETWORK else network.mode
+    more = {"NetworkID": member[0].id, "Aliases": list(network.aliases)} if member else {}
+    named = {} if network.mode == Mode.CONTAINER else {name: {**address, **more}}
     return {**address, "Ports": bindings(network) if running else {}, "Networks": named}
+
+
+def _none() -> dict[str, Any]:
+    return {"Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
+            "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "MacAddress": ""}  # fmt: skip
+
+
+def _of(network: NamedNetwork, endpoint: Endpoint) -> dict[str, Any]:
+    found: dict[str, Any] = {"MacAddress": endpoint.mac}
+    for subnet, address in zip(network.subnets, endpoint.addresses, strict=False):
+        gateway = "" if network.internal else subnet.gateway
+        length = subnet.network.prefixlen
+        if subnet.network.version == 4:
+            found |= {"IPAddress": address, "IPPrefixLen": length, "Gateway": gateway}
+        else:
+            found |= {"GlobalIPv6Address": address, "GlobalIPv6PrefixLen": length,
+                      "IPv6Gateway": gateway}  # fmt: skip
+    return found

@@ -11,6 +11,7 @@ from enclos.cli.table import GLOBAL, VERBS
 
 _NAMES: Final = {
     Subject.CONTAINER: "enclos ps --all --format '{{.Names}}' 2>/dev/null",
+    Subject.NETWORK: "enclos network ls --format '{{.Name}}' 2>/dev/null",
     Subject.IMAGE: "enclos images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null",
 }
 

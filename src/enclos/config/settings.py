@@ -131,7 +131,7 @@ class Settings:
         metadata=_about(
             Kind.TEXT,
             "network of containers of `enclos run` that ask for none and publish no port: none, "
-            "bridge or host",
+            "bridge, host or a network's name",
         ),
     )
     template: bool = field(

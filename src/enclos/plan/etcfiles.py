@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from enclos.oci.types import Mount
@@ -33,11 +33,19 @@ class EtcFile:
 def etc_files(hostname: str, found: Surroundings) -> tuple[EtcFile, ...]:
     """All three files for a container of this name."""
     own = uplink.ADDRESS if found.network is Mode.BRIDGE else "127.0.1.1"
-    named = not found.hosts_base and hostname
-    lines = (*found.hosts, *((f"{own}\t{hostname}",) if named else ()))
-    hosts = (found.hosts_base or _LOOPBACK) + "".join(f"{line}\n" for line in lines)
-    texts = (found.resolv_conf, f"{hostname}\n", hosts)
+    named = "" if found.hosts_base else hostname
+    texts = (
+        found.resolv_conf,
+        f"{hostname}\n",
+        hosts(named, (own,), found.hosts, base=found.hosts_base),
+    )
     return tuple(EtcFile(file, text) for file, text in zip(_NAMES, texts, strict=True))
+
+
+def hosts(hostname: str, addresses: Iterable[str], others: Iterable[str], *, base: str = "") -> str:
+    """A hosts file: `base`, lines about `others`, and whose the `addresses` are, if anybody's."""
+    own = (f"{address}\t{hostname}" for address in addresses if hostname)
+    return (base or _LOOPBACK) + "".join(f"{line}\n" for line in (*others, *own))
 
 
 def etc_mounts(home: str, targets: set[str], *, readonly: bool) -> Iterator[Mount]:

@@ -8,6 +8,7 @@ delta is the one from `NOTHING`.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import field, replace
 from typing import Final
 
@@ -95,6 +96,14 @@ def shared(facts: Facts) -> Wanted:
         if entry.kind in {"address", "route"} and _is_wanted(entry, by_index, loopback)
     ]
     return Wanted(tuple(by_index.values()), tuple(sorted(chosen, key=_order)))
+
+
+def ranges(facts: Facts) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The ranges that interfaces have addresses in."""
+    for entry in facts.entries:
+        if entry.kind == "address":
+            _, length, *_ = rtnetlink.KINDS["address"].fixed.unpack_from(entry.body)
+            yield ipaddress.ip_network((rtnetlink.address_bytes(entry), length), strict=False)
 
 
 def _main_link(facts: Facts) -> Link | None:

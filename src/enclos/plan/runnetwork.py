@@ -22,16 +22,22 @@ _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?", re.ASCII)
 _WRITE: Final = "write [[IP:]HOST_PORT:]PORT[/tcp|/udp], ranges as 8000-8009:80-89"
 _CONTAINER: Final = "container:"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _MULTICAST: Final = 1
 
 
 class Mode(StrEnum):
-    """What kind of network; `container`: another container's."""
+    """What kind of network; `container`: another container's, `network`: one with a name."""
 
     NONE = "none"
     BRIDGE = "bridge"
     HOST = "host"
     CONTAINER = "container"
+    NETWORK = "network"
+
+
+PRIVATE: Final = frozenset({Mode.BRIDGE, Mode.NETWORK})
+"""A container in one of these has an interface of its own, and ports that can be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,13 @@ class NetworkOptions:
     add_host: tuple[str, ...] = ()
     mac_address: str = ""
     hostname: str = ""
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunNetwork:
-    """What they mean. `other` is the container whose network it is, as it was called.
+    """What they mean. `other` is the container whose network it is, or the network, as called.
 
     `ports` whose `host_port` is 0 want any free one. `hosts` are pairs of address and name.
     """
@@ -64,6 +72,8 @@ class RunNetwork:
     dns_options: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
     mac: str = ""
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = ()) -> RunNetwork:
@@ -91,6 +101,8 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
         dns_options=tuple(check_text("dns-option", text) for text in options.dns_options),
         hosts=tuple(map(_host, options.add_host)),
         mac=_mac(options.mac_address),
+        addresses=tuple(_address("ip", text) for text in options.addresses),
+        aliases=tuple(map(_alias, options.aliases)),
     )
 
 
@@ -99,10 +111,23 @@ def _mode(name: str) -> tuple[Mode, str]:
         return Mode.CONTAINER, name.removeprefix(_CONTAINER)
     if name in {Mode.NONE, Mode.BRIDGE, Mode.HOST}:
         return Mode(name), ""
+    if _NAME.fullmatch(name):
+        return Mode.NETWORK, name
     raise InvalidRequest(
         f"network {name[:80]!r} not found",
-        hint="there are none, bridge, host and container:NAME",
+        hint="there are none, bridge, host, container:NAME and what enclos network ls shows",
     )
+
+
+def check_name(name: str) -> str:
+    """`name` if a network can be called so; raises `InvalidRequest`."""
+    if not _NAME.fullmatch(name) or name in set(Mode) or name == "default":
+        raise InvalidRequest(
+            f"invalid network name {name[:80]!r}",
+            hint="start with a letter or digit, then at most 62 letters, digits and _ . -, and "
+            f"none of: {', '.join(Mode)}, default",
+        )
+    return name
 
 
 def _check_together(options: NetworkOptions, mode: Mode, *, publishes: bool) -> None:
@@ -121,12 +146,19 @@ def _check_together(options: NetworkOptions, mode: Mode, *, publishes: bool) -> 
                     f"conflicting options: --{flag} and the network of another container",
                     hint="give it to that container",
                 )
-    if publishes and mode is not Mode.BRIDGE:
+    if publishes and mode not in PRIVATE:
         raise InvalidRequest(
             f"conflicting options: ports are published and the network is {mode}",
             hint=_ADVICE[mode],
         )
-    if options.mac_address and mode is not Mode.BRIDGE:
+    if mode is not Mode.NETWORK:
+        for flag, value in (("ip", options.addresses), ("network-alias", options.aliases)):
+            if value:
+                raise InvalidRequest(
+                    f"conflicting options: --{flag} and the network {mode}",
+                    hint="in a network with a name there is such a thing: enclos network create",
+                )
+    if options.mac_address and mode not in PRIVATE:
         raise InvalidRequest(
             f"conflicting options: --mac-address and the network {mode}",
             hint="a container has a hardware address in a network of its own: --network bridge",
@@ -227,6 +259,12 @@ def _host(text: str) -> tuple[str, str]:
     return _address("add-host", address.removeprefix("[").removesuffix("]")), name
 
 
+def _alias(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise bad("network-alias", text, "it is no name of a host")
+    return text
+
+
 def _mac(text: str) -> str:
     plain = text.lower().replace("-", ":")
     if text and (not _MAC.fullmatch(plain) or int(plain[:2], 16) & _MULTICAST):
@@ -240,8 +278,12 @@ def chosen(asked: RunNetwork, free: Iterator[int]) -> RunNetwork:
     return replace(asked, ports=tuple(ports))
 
 
-def resolv_conf(asked: RunNetwork, host: str) -> tuple[str, str]:
+def resolv_conf(
+    asked: RunNetwork, host: str, servers_of_network: Iterable[str] = ()
+) -> tuple[str, str]:
     """The container's resolv.conf, given the host's; and the host's server to ask instead.
+
+    A network with a name has its own servers, which ask those that the container wants.
 
     A server on the host's loopback is not the container's to reach: in a private network the
     network's own stands for the first of them, an IPv4 one, as questions stay within a family.
@@ -257,7 +299,7 @@ def resolv_conf(asked: RunNetwork, host: str) -> tuple[str, str]:
         far = [one for one in servers if not (places[one].is_loopback or places[one].is_link_local)]
         servers = [*([uplink.NAME_SERVER] if near else []), *far]
         asks = near[0] if near and not asked.dns else ""
-    servers = list(asked.dns) or servers
+    servers = list(servers_of_network) or list(asked.dns) or servers
     search = [one for one in (asked.dns_search or search) if one != "."]
     options = list(asked.dns_options) or options
     lines = [f"nameserver {one}" for one in servers]

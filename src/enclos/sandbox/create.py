@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enclos import log
 from enclos.errors import EnclosError, InvalidRequest, Lost, NotFound, WrongState
@@ -47,11 +47,15 @@ from enclos.sandbox import (
 )
 from enclos.sandbox.hostgroup import Manager
 from enclos.sandbox.place import Place
-from enclos.state import records, store
+from enclos.state import ledger, records, store
 from enclos.state.records import ContainerRecord
 from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
+
+if TYPE_CHECKING:
+    from enclos.network.endpoints import Taken
+    from enclos.plan.bridging import Endpoint, Membership
 
 _NAMESPACES: Final = ("network", "ipc", "uts", "cgroup", "pid")
 """Namespaces of the stand-in that follow the spec; mount, and pid unless joined, are its own."""
@@ -69,7 +73,8 @@ class NewContainer:
     the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
     written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
     At the socket `notify`, if any, somebody waits for the container to be ready (sd_notify(3)).
-    `uplink` is what there is to be in a network of its own.
+    `uplink` is what there is to be in a network of its own. With `membership` it is in a network
+    with a name instead, and `told` hears of the addresses it has there.
     """
 
     id: str
@@ -87,6 +92,8 @@ class NewContainer:
     mount_root: Callable[[], Path] | None = None
     manager: Manager = Manager.CGROUPFS
     uplink: c.Uplink | None = None
+    membership: Membership | None = None
+    told: Callable[[Endpoint], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +122,8 @@ def create(place: Place, new: NewContainer) -> Created:
     plan = plan_of(place, new)
     with ExitStack() as undo:
         prepared = _take(place, new, plan, undo)
-        connection = _sandbox(place, prepared, undo)
-        made = _create_in(place, prepared, connection, undo)
+        connection, network = _sandbox(place, prepared, undo)
+        made = _create_in(place, prepared, connection, undo, network=network)
         undo.pop_all()
     return made
 
@@ -187,19 +194,46 @@ def _host_group(place: Place, new: NewContainer, plan: SandboxPlan, undo: ExitSt
     return path
 
 
-def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> client.Connection:
-    """A connection to the supervisor of the container's sandbox, which is started if its own."""
+def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> tuple[client.Connection, int]:
+    """A connection to the supervisor of the container's sandbox, which is started if its own.
+
+    And a descriptor of the network namespace that is to be the container's, or -1.
+    """
     new, plan = prepared.new, prepared.plan
     if plan.machine is None:
         connection = _reach(place, plan.group.sandbox_id)
         undo.callback(_give_up, connection, new.id)
-        return connection
+        return connection, -1
     start = _reserve(place, prepared, undo)
+    taken = _addresses(place, new, start.plan.directory, undo)
     with fork.signals_held():
         supervisor.fork(start)
         connection = client.connect(start.plan.directory)
         undo.callback(_await_end, connection, new.id)
-    return connection
+    return connection, _connect(taken)
+
+
+def _addresses(place: Place, new: NewContainer, sandbox: Path, undo: ExitStack) -> Taken | None:
+    """The container's place in the network it asks for; the sandbox's end gives it back."""
+    if new.membership is None:
+        return None
+    from enclos.network import endpoints  # late: few containers ask for it
+    from enclos.state.networks import Networks
+
+    networks, held = Networks(place.settings.data_root, place.root), ledger.of_sandbox(sandbox)
+    taken = endpoints.take(networks, held, new.id, new.membership, kind=release.ENDPOINT)
+    undo.callback(endpoints.release, taken.fields)
+    if new.told is not None:
+        new.told(taken.endpoint)
+    return taken
+
+
+def _connect(taken: Taken | None) -> int:
+    if taken is None:
+        return -1
+    from enclos.network import endpoints
+
+    return endpoints.connect(taken)
 
 
 def _reserve(place: Place, prepared: Prepared, undo: ExitStack) -> supervisor.Start:
@@ -230,11 +264,18 @@ def _reach(place: Place, sandbox_id: str) -> client.Connection:
 
 
 def _create_in(
-    place: Place, prepared: Prepared, connection: client.Connection, undo: ExitStack
+    place: Place,
+    prepared: Prepared,
+    connection: client.Connection,
+    undo: ExitStack,
+    *,
+    network: int = -1,
 ) -> Created:
-    """Create in the sandbox behind `connection`."""
+    """Create in the sandbox behind `connection`; the descriptor `network` is taken over."""
     new, guest, cgroup = prepared.new, prepared.plan.container, prepared.cgroup
     with ExitStack() as opened:
+        if network >= 0:
+            opened.callback(os.close, network)
         root = _root_path(new)
         shown = [trees.clone(root, opened, recursive=True)]
         shown += [trees.of_source(source, opened) for source in guest.sources]
@@ -243,13 +284,12 @@ def _create_in(
         standing = client.open_socket(place.root.sandbox(record.sandbox_id))
         opened.enter_context(standing)
         entrance = opened.enter_context(hostgroup.entrance(cgroup))
-        pid_number = _fork_standin(
-            new, guest, root, standing=standing, opened=opened, entrance=entrance
-        )
+        home = _home(new, guest, root, opened=opened, network=network)
+        pid_number = _fork_standin(new, home, standing=standing, entrance=entrance)
         record = replace(record, pid=pid_number, pid_start=pid.start_time(pid_number))
         undo.callback(pidfd.send_signal, record.process, signal.SIGKILL)
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
-        network = _network(guest, pid_number, opened)
+        joined = _network(guest, pid_number, opened)
         told = notices.open_socket(guest.notices, opened)
         request = c.Create(
             id=new.id,
@@ -266,14 +306,15 @@ def _create_in(
             shm_owner=guest.shm.owner if guest.shm else "",
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
             machine_bytes=_joined_bytes(place, new, record.sandbox_id),
-            network=network.path,
-            shared_network=network.shared,
+            network=joined.path,
+            shared_network=joined.shared,
             own_network=guest.own_network,
             notices=guest.notices.kind if guest.notices else "",
             projected=guest.projected,
             uplink=new.uplink,
+            kept_ports=new.membership.ports if new.membership is not None else (),
         )
-        given = [*shown, *passed, network.descriptor, *told, *new.stdio]
+        given = [*shown, *passed, joined.descriptor, *told, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
         duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)
@@ -319,24 +360,27 @@ def _root_path(new: NewContainer) -> Path:
     return path
 
 
-def _fork_standin(
-    new: NewContainer,
-    guest: GuestPlan,
-    root: Path,
-    *,
-    standing: socket.socket,
-    opened: ExitStack,
-    entrance: Sequence[int],
-) -> int:
-    """Fork the process that stands for the container; it starts to serve when told."""
+def _home(
+    new: NewContainer, guest: GuestPlan, root: Path, *, opened: ExitStack, network: int
+) -> homes.Home:
+    """Where the stand-in lives: in namespaces as listed, and in `network` if that is one."""
     binds = tuple((trees.of_source(source, opened), source.destination) for source in guest.sources)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
-    home = homes.Home(
-        unshared=_unshared(listed),
-        joined=_joined(listed, opened),
+    unshared, joined = _unshared(listed), _joined(listed, opened)
+    if network >= 0:
+        unshared, joined = unshared & ~libc.CLONE_NEWNET, (*joined, (network, libc.CLONE_NEWNET))
+    return homes.Home(
+        unshared=unshared,
+        joined=joined,
         tree=trees.clone(root, opened, recursive=True),
         binds=binds,
     )
+
+
+def _fork_standin(
+    new: NewContainer, home: homes.Home, *, standing: socket.socket, entrance: Sequence[int]
+) -> int:
+    """Fork the process that stands for the container; it starts to serve when told."""
     process = new.spec.process or Process()
     duty = standin.Duty(new.id, "", process.args, new.slave, process.oom_score_adj)
     return standin.fork_init(home, duty, standing, entrance=entrance)

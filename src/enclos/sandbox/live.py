@@ -115,6 +115,7 @@ def _nothing(_: Process) -> None:
 class Sandbox:
     """Everything a supervisor owns. `link` and `machine` are there once `ready` is set.
 
+    `outside` is a descriptor of the mount namespace of who started it.
     `hosted`: a front end lives in this process, hears of every process by `begun`, and says by
     `ending.stop` when a sandbox without containers is not wanted any more.
     """
@@ -134,6 +135,7 @@ class Sandbox:
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     networks: dict[str, Attached] = field(default_factory=dict[str, "Attached"])
     ending: bool = False
+    outside: int = -1
     has_local_disk: bool = False
     disk_numbers: Iterator[int] = field(default_factory=count)
     hosted: bool = False

@@ -23,6 +23,7 @@ from enclos.state.store import StateRoot
 CGROUP: Final = "cgroup"
 RESCTRL: Final = "resctrl"
 FILE: Final = "file"
+ENDPOINT: Final = "endpoint"
 """Kinds of ledger entries."""
 
 
@@ -92,6 +93,12 @@ def _supervisor(root: StateRoot, sandbox_id: str) -> ProcessRef | None:
         return None
 
 
+def _disconnect(fields: Fields) -> None:
+    from enclos.network import endpoints  # late: few containers are in networks with names
+
+    endpoints.release(fields)
+
+
 def _end_noted(fields: Fields) -> None:
     end_process(ProcessRef(int(fields["pid"]), int(fields["start"])))
 
@@ -100,6 +107,7 @@ RELEASES: Final[dict[str, Release]] = {
     "process": _end_noted,
     CGROUP: cgroup,
     taps.LEDGER_KIND: taps.release,
+    ENDPOINT: _disconnect,
     RESCTRL: _remove_class,
     FILE: _remove_file,
 }

@@ -13,17 +13,19 @@ import signal
 import socket
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from enclos import log
-from enclos.errors import EnclosError, MachineFailed, TimedOut
+from enclos.errors import EnclosError, MachineFailed, TimedOut, Unclean
 from enclos.hypervisor.qemu import template
 from enclos.linux import fork as forking
-from enclos.linux import jail, libc, mount, pid, unixsocket
-from enclos.sandbox import boot
+from enclos.linux import jail, libc, mount, namespaces, pid, unixsocket
+from enclos.sandbox import boot, release
 from enclos.sandbox.boot import BootPlan, Launched, Phases
-from enclos.state import records, store
+from enclos.state import ledger, records, store
+from enclos.state.ledger import Fields
 from enclos.state.store import StateRoot
 from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
@@ -83,8 +85,8 @@ def _main(start: Start, listener: socket.socket, front: Front | None) -> NoRetur
     code = 1
     brought = front.descriptors if front is not None else ()
     try:
-        _detach(start.plan, {listener.fileno(), *brought})
-        _run(start, listener, front)
+        outside = _detach(start.plan, {listener.fileno(), *brought})
+        _run(start, listener, front, outside=outside)
         code = 0
     except (EnclosError, OSError) as error:
         log.error("supervisor failed", error=error)
@@ -94,8 +96,9 @@ def _main(start: Start, listener: socket.socket, front: Front | None) -> NoRetur
         os._exit(code)
 
 
-def _detach(plan: BootPlan, keep: set[int]) -> None:
-    """Leave the caller's session, descriptors, signals and mount namespace."""
+def _detach(plan: BootPlan, keep: set[int]) -> int:
+    """Leave the caller's session, descriptors, signals and mount namespace; the last one's
+    descriptor, for what has to be done there."""
     os.setsid()
     os.chdir("/")
     os.umask(0o077)
@@ -107,8 +110,10 @@ def _detach(plan: BootPlan, keep: set[int]) -> None:
     forking.set_process_name("enclos-super")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    outside = namespaces.open_namespace(namespaces.path_of("mount"))
     libc.unshare(libc.CLONE_NEWNS)
     mount.make_slave(Path("/"))
+    return outside
 
 
 def write_log(path: Path, *, most_bytes: int = LOG_BYTES) -> None:
@@ -129,7 +134,7 @@ def write_log(path: Path, *, most_bytes: int = LOG_BYTES) -> None:
     log.limit(most_bytes, begin_anew)
 
 
-def _run(start: Start, listener: socket.socket, front: Front | None) -> None:
+def _run(start: Start, listener: socket.socket, front: Front | None, *, outside: int) -> None:
     phases = Phases()
     with ExitStack() as stack:
         plan = start.plan
@@ -152,7 +157,9 @@ def _run(start: Start, listener: socket.socket, front: Front | None) -> None:
         from enclos.sandbox.live import Sandbox
 
         phases.mark("imports")
-        sandbox = Sandbox(plan, start.root, phases, launched=launched, failed=failed)
+        sandbox = Sandbox(
+            plan, start.root, phases, launched=launched, failed=failed, outside=outside
+        )
         asyncio.run(_live(sandbox, start, stack, listener=listener, front=front))
 
 
@@ -204,10 +211,11 @@ async def _live(
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    _release(sandbox, stack)
+    whole = _release(sandbox, stack)
     for container in list(sandbox.containers.values()):
         await ending.finish(sandbox, container)
-    _forget(sandbox)
+    if whole:
+        _forget(sandbox)
     for link in list(sandbox.clients):
         await link.drain(timeout_s=_DRAIN_S)
         link.close()
@@ -215,15 +223,45 @@ async def _live(
         await front.outlive()
 
 
-def _release(sandbox: Sandbox, stack: ExitStack) -> None:
-    """Release every resource, whatever comes of the others: how containers ended is to be told."""
+def _release(sandbox: Sandbox, stack: ExitStack) -> bool:
+    """Release every resource, whatever comes of the others: how containers ended is to be told.
+
+    Whether all of it went; what did not is in the ledger, for `sweep`.
+    """
     from enclos.sandbox import networks
 
     try:
         with stack:
-            networks.close_all(sandbox)
+            stack.callback(networks.close_all, sandbox)
+            _disconnect(sandbox)
     except (EnclosError, OSError) as error:
         log.error("not everything could be released", error=error)
+        return False
+    return True
+
+
+def _disconnect(sandbox: Sandbox) -> None:
+    """Give back what containers have in networks with names.
+
+    Outside of our mount namespace, which a daemon that is started for it would keep. Raises
+    `Unclean`.
+    """
+    held = ledger.of_sandbox(sandbox.plan.directory)
+    for entry in held.entries():
+        if entry.kind == release.ENDPOINT:
+            if forking.apart(partial(_release_outside, sandbox.outside, entry.fields)):
+                raise Unclean("a container cannot leave its network", hint="run: enclos sweep")
+            held.clear(entry)
+
+
+def _release_outside(outside: int, fields: Fields) -> int:
+    libc.setns(outside, libc.CLONE_NEWNS)
+    try:
+        release.RELEASES[release.ENDPOINT](fields)
+    except (EnclosError, OSError) as error:
+        log.error("the container cannot leave its network", error=error)
+        return 1
+    return 0
 
 
 def _forget(sandbox: Sandbox) -> None:

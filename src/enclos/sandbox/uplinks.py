@@ -10,7 +10,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -68,8 +68,8 @@ def _give_up(uplinked: Uplinked) -> None:
 
 
 async def _started(sandbox: Sandbox, uplinked: Uplinked) -> Helper:
-    for port in uplinked.asked.ports:
-        _check_free(port)
+    with ExitStack() as tried:
+        keep(uplinked.asked.ports, tried)
     log = sandbox.plan.directory / "helpers.log"
     before = log.stat().st_size if log.exists() else 0
     options = planning.options(uplinked.asked, ipv6=uplinked.ipv6)
@@ -108,12 +108,15 @@ def _last_line(log: Path, before: int) -> str:
     return said[-1] if said else "passt ended"
 
 
-def _check_free(port: PublishedPort) -> None:
-    """Try every address and port, so that what is in the way can be named."""
-    with ExitStack() as tried:
+def keep(ports: Iterable[PublishedPort], stack: ExitStack) -> None:
+    """Listen at every address and port until `stack` is closed: nobody else can meanwhile.
+
+    Raises `Exists` for one that is taken, `InvalidRequest` for an address the host has not.
+    """
+    for port in ports:
         for family, address in _places(port):
             for number in range(port.host_port, port.host_port + port.count):
-                _try(tried, family, (address, number), port)
+                _keep(stack, family, (address, number), port)
 
 
 def _places(port: PublishedPort) -> Iterator[tuple[int, str]]:
@@ -123,11 +126,11 @@ def _places(port: PublishedPort) -> Iterator[tuple[int, str]]:
         yield socket.AF_INET6, port.host_address
 
 
-def _try(tried: ExitStack, family: int, place: tuple[str, int], port: PublishedPort) -> None:
+def _keep(stack: ExitStack, family: int, place: tuple[str, int], port: PublishedPort) -> None:
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     shown = f"{place[0]}:{place[1]}/{port.protocol}"
     try:
-        door = tried.enter_context(socket.socket(family, kind))
+        door = stack.enter_context(socket.socket(family, kind))
         if kind == socket.SOCK_STREAM:
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind(place)

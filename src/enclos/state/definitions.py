@@ -39,7 +39,8 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network that was asked for, `other` being the id of the container whose it is.
+    """The network that was asked for, `other` being the id of the container whose it is, or the
+    name of the network.
 
     `hosts` are as docker writes them, NAME:ADDRESS.
     """
@@ -52,6 +53,8 @@ class Network:
     dns_options: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     mac: str = ""
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

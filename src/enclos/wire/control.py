@@ -76,7 +76,7 @@ class Create:
     or others live in it, with `own_network` crun makes the guest's. `notices` says which of the
     container's notices are passed on (`plan/notices`), empty for none. `projected` are the names
     of shared sources that are swapped as a whole. `uplink`, if any, is what there is to be in a
-    new network.
+    new network; at `kept_ports` the host lets nobody else listen.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Create:
     notices: str = ""
     projected: tuple[str, ...] = ()
     uplink: Uplink | None = None
+    kept_ports: tuple[PublishedPort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

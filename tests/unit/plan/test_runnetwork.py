@@ -81,11 +81,34 @@ def test_all_that_is_exposed_once() -> None:
         ("bridge", Mode.BRIDGE, ""),
         ("host", Mode.HOST, ""),
         ("container:web", Mode.CONTAINER, "web"),
+        ("own", Mode.NETWORK, "own"),
     ],
 )
 def test_modes(network: str, mode: Mode, other: str) -> None:
     found = asked(network=network)
     assert (found.mode, found.other) == (mode, other)
+
+
+def test_in_a_network_with_a_name() -> None:
+    found = asked(network="own", publish=("80:80",), mac_address="02-00-00-00-00-01",
+                  addresses=("10.1.2.3", "FD00::1"), aliases=("db",))  # fmt: skip
+    assert (found.addresses, found.aliases) == (("10.1.2.3", "fd00::1"), ("db",))
+    assert (found.ports[0].host_port, found.mac) == (80, "02:00:00:00:00:01")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "none", "bridge", "network", "default", "-a", "a:b", "a" * 64]
+)
+def test_no_name_of_a_network(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="invalid network name"):
+        runnetwork.check_name(name)
+
+
+def test_names_are_asked_in_the_network() -> None:
+    asks = RunNetwork(Mode.NETWORK, "own", dns=("192.0.2.9",))
+    text, server = runnetwork.resolv_conf(asks, HOST, ("10.65.0.1",))
+    assert text.splitlines()[0] == "nameserver 10.65.0.1"
+    assert (text.count("nameserver"), server) == (1, "")
 
 
 def test_the_default_is_a_setting() -> None:
@@ -97,9 +120,12 @@ def test_the_default_is_a_setting() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"network": "own"}, "network 'own' not found"),
         ({"network": "container:"}, "not found"),
-        ({"network": "container"}, "not found"),
+        ({"network": "a/b"}, "network 'a/b' not found"),
+        ({"network": "bridge", "addresses": ("10.0.2.9",)}, "--ip and the network bridge"),
+        ({"network": "host", "aliases": ("a",)}, "--network-alias and the network host"),
+        ({"network": "own", "addresses": ("x",)}, "no IP address"),
+        ({"network": "own", "aliases": ("a b",)}, "no name of a host"),
         ({"network": "none", "publish": ("80",)}, "ports are published and the network is none"),
         ({"network": "host", "publish_all": True}, "ports are published and the network is host"),
         ({"network": "container:x", "dns": ("1.1.1.1",)}, "--dns and the network of another"),

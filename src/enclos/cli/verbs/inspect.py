@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from enclos.cli import complain, describe, gotemplate, lookup, output
+from enclos.cli import complain, describe, lookup, output
 from enclos.cli.home import Home, open_home
 from enclos.cli.parse import Parsed
 from enclos.errors import EnclosError, InvalidRequest, NotFound
@@ -23,7 +22,7 @@ def run(asked: Parsed) -> int:
             found.append(_find(home, name, asked.text("type")))
         except EnclosError as error:
             status = complain.complain(error)
-    _show(found, asked.text("format"))
+    output.inspected(found, asked.text("format"))
     return status
 
 
@@ -42,13 +41,3 @@ def _find(home: Home, name: str, kind: str) -> dict[str, Any]:
         raise NotFound(
             f"no such {what}: {name[:200]}", hint="see: enclos ps --all, enclos images"
         ) from error
-
-
-def _show(found: list[dict[str, Any]], how: str) -> None:
-    if how in {"", "json"}:
-        indent = None if how else 4
-        text = json.dumps(found, indent=indent, ensure_ascii=False) + "\n"
-        output.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-        return
-    template = gotemplate.parse(how)
-    output.write("".join(f"{template.render(one)}\n" for one in found))

@@ -1,0 +1,185 @@
+"""Containers of ours in networks with names: a namespace for each, connected by netavark.
+
+What netavark makes (bridge, interfaces, rules, names) is taken back by it as well, from the record
+in the sandbox's ledger. It wants a namespace with the container's interface for that; the real one
+may be gone, so it is given one of the moment, after the interface has been removed by us.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from enclos import log
+from enclos.errors import EnclosError
+from enclos.linux import libc, namespaces, tun
+from enclos.linux.netlink import Netlink
+from enclos.network import namespace as looking
+from enclos.network import tenants
+from enclos.plan import bridging
+from enclos.plan.bridging import Endpoint, Membership
+from enclos.state import networks as state
+from enclos.state.ledger import Fields, Ledger
+from enclos.state.networks import Networks
+from enclos.state.store import StateRoot, make_directory
+from enclos.structs import dataclass
+from enclos.tools import netavark
+from enclos.tools.netavark import Programs
+from enclos.wire import rtnetlink
+from enclos.wire.rtnetlink import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Addresses that a container has, and how to connect it."""
+
+    networks: Networks
+    endpoint: Endpoint
+    bridge: str
+    options: str
+    programs: Programs
+    fields: Fields
+
+
+def take(
+    networks: Networks, held: Ledger, container: str, asked: Membership, *, kind: str
+) -> Taken:
+    """Give the container addresses. `release`, or what `held` records as `kind`, takes them back.
+
+    Raises `NotFound` for an unknown network, `Exists` for an address that is taken,
+    `HostUnfit` for a host that lacks the programs.
+    """
+    programs = netavark.find()
+    with state.locked(networks):
+        network = state.load(networks, asked.network)
+        others = state.members(networks, network.id)
+        endpoint = bridging.endpoint(network, container, asked, others)
+        options = bridging.options(network, asked, endpoint)
+        device, inode = namespaces.identity("network")
+        fields: dict[str, str | int] = {
+            "data_root": os.fspath(networks.data_root),
+            "state_root": os.fspath(networks.root.path),
+            "network": network.id,
+            "container": container,
+            "bridge": network.bridge,
+            "options": options,
+            "device": device,
+            "inode": inode,
+        }
+        held.record(kind, **fields)
+        state.join(networks, endpoint)
+    return Taken(networks, endpoint, network.bridge, options, programs, fields)
+
+
+def connect(taken: Taken) -> int:
+    """A descriptor of a new namespace that is connected; raises `MachineFailed`, `HostUnfit`."""
+    with ExitStack() as undo:
+        descriptor = _new_namespace()
+        undo.callback(os.close, descriptor)
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+        with state.locked(taken.networks), Netlink() as netlink:
+            make_directory(taken.networks.aardvark)
+            before = {port.index for port in _ports(netlink, taken.bridge)}
+            netavark.setup(taken.programs, taken.networks.aardvark, path, taken.options)
+            made = [one for one in _ports(netlink, taken.bridge) if one.index not in before]
+            state.connected(taken.networks, taken.endpoint, made[0].name if made else "")
+        undo.pop_all()
+    return descriptor
+
+
+def release(fields: Fields) -> None:
+    """Take apart what a ledger tells of; gone already is done. Raises `MachineFailed`."""
+    networks = Networks(Path(str(fields["data_root"])), StateRoot(Path(str(fields["state_root"]))))
+    network_id, container = str(fields["network"]), str(fields["container"])
+    with state.locked(networks):
+        endpoint = state.member(networks, network_id, container)
+        if endpoint is None:
+            return
+        with _where(fields) as there:
+            if there:
+                _disconnect(networks, endpoint, fields)
+        state.leave(networks, network_id, container)
+
+
+def _disconnect(networks: Networks, endpoint: Endpoint, fields: Fields) -> None:
+    others = state.members(networks, endpoint.network)
+    kept = {one.port for one in others if one.container != endpoint.container}
+    bridge = str(fields["bridge"])
+    with Netlink() as netlink:
+        for port in _ports(netlink, bridge):
+            if port.name not in kept:
+                _remove(netlink, port)
+        try:
+            with _stage() as path:
+                netavark.teardown(netavark.find(), networks.aardvark, path, str(fields["options"]))
+        except EnclosError as error:
+            if endpoint.port:
+                raise
+            log.info("it was never connected", container=endpoint.container, error=error)
+        if kept <= {""}:
+            for link in _links(netlink):
+                if link.name == bridge:
+                    _remove(netlink, link)
+
+
+@contextmanager
+def _where(fields: Fields) -> Iterator[bool]:
+    """Be in the namespace where it was connected; False if nobody lives in that any more."""
+    identity = (int(fields["device"]), int(fields["inode"]))
+    if identity == namespaces.identity("network"):
+        yield True
+        return
+    for pid in tenants.others(identity, ()):
+        descriptor = looking.find(os.fspath(namespaces.path_of("network", pid)), identity)
+        if descriptor is not None:
+            try:
+                with looking.inside(descriptor):
+                    yield True
+            finally:
+                os.close(descriptor)
+            return
+    yield False
+
+
+def _new_namespace() -> int:
+    own = namespaces.open_namespace(namespaces.path_of("network"))
+    try:
+        libc.unshare(libc.CLONE_NEWNET)
+        try:
+            return namespaces.open_namespace(namespaces.path_of("network"))
+        finally:
+            libc.setns(own, libc.CLONE_NEWNET)
+    finally:
+        os.close(own)
+
+
+@contextmanager
+def _stage() -> Iterator[str]:
+    """The path of a namespace that has the container's interface, as far as netavark can see."""
+    with ExitStack() as stack:
+        descriptor = _new_namespace()
+        stack.callback(os.close, descriptor)
+        with looking.inside(descriptor):
+            _, queues = tun.create(bridging.INTERFACE)
+        for queue in queues:
+            stack.callback(os.close, queue)
+        yield f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def _ports(netlink: Netlink, bridge: str) -> list[Link]:
+    links = _links(netlink)
+    indexes = {link.index for link in links if link.name == bridge}
+    return [link for link in links if link.master in indexes]
+
+
+def _links(netlink: Netlink) -> list[Link]:
+    return [rtnetlink.link(body) for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)]
+
+
+def _remove(netlink: Netlink, link: Link) -> None:
+    try:
+        netlink.request(rtnetlink.DELLINK, rtnetlink.set_link(link.index))
+    except OSError as error:
+        log.info("the link has gone", link=link.name, error=error)

@@ -1,0 +1,133 @@
+"""Networks with names, and containers in them, as netavark is to set them up. PURE.
+
+What netavark reads is the same for its `setup` and its `teardown`, so it is what the undo ledger
+keeps (format: netavark's documentation, since 1.0; `dns_servers` since 1.4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any, Final
+
+from enclos.plan import subnets
+from enclos.plan.subnets import Subnet
+from enclos.structs import dataclass
+from enclos.wire.control import PublishedPort
+
+INTERFACE: Final = "eth0"
+"""The container's, in its namespace."""
+_BRIDGE_DIGITS: Final = 8
+_SHORT: Final = 12
+_PREFIX: Final = "enclos-"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedNetwork:
+    """A network that containers join by its name: a bridge on the host."""
+
+    id: str
+    name: str
+    created: str
+    subnets: tuple[Subnet, ...]
+    internal: bool = False
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def bridge(self) -> str:
+        """The name of its bridge: 15 characters, all that the kernel takes."""
+        return f"{_PREFIX}{self.id[:_BRIDGE_DIGITS]}"
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether it has addresses of IPv6."""
+        return any(one.network.version == 6 for one in self.subnets)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a container asks of the network called `network`.
+
+    `addresses` are those it wants, empty for any; `ports` are reached by the host's.
+    """
+
+    network: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    mac: str = ""
+    dns: tuple[str, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container in a network: its addresses, one of each subnet; `port` is the bridge's."""
+
+    container: str
+    name: str
+    network: str
+    addresses: tuple[str, ...]
+    mac: str
+    port: str = ""
+
+
+def endpoint(
+    network: NamedNetwork, container: str, asked: Membership, others: Sequence[Endpoint]
+) -> Endpoint:
+    """What the container gets; raises `InvalidRequest`, `Exists` for what is taken."""
+    used = [address for other in others for address in other.addresses]
+    chosen = subnets.addresses(network.subnets, asked.addresses, used)
+    mac = asked.mac or subnets.mac_of(chosen[0])
+    return Endpoint(container, asked.name, network.id, chosen, mac)
+
+
+def options(network: NamedNetwork, asked: Membership, found: Endpoint) -> str:
+    """netavark's input, as JSON.
+
+    Its rules are named after the network's name, which podman's may have as well: ours differs.
+    """
+    label = f"{_PREFIX}{network.id}"
+    names = dict.fromkeys((found.container[:_SHORT], *asked.aliases))
+    member = {
+        "static_ips": list(found.addresses),
+        "static_mac": found.mac,
+        "aliases": list(names),
+        "interface_name": INTERFACE,
+    }
+    text: dict[str, Any] = {
+        "container_id": found.container,
+        "container_name": asked.name,
+        "networks": {label: member},
+        "network_info": {label: _info(network, label)},
+        "port_mappings": [_mapping(port) for port in asked.ports],
+    }
+    if asked.dns:
+        text["dns_servers"] = list(asked.dns)
+    return json.dumps(text)
+
+
+def _info(network: NamedNetwork, label: str) -> dict[str, Any]:
+    return {
+        "name": label,
+        "id": network.id,
+        "driver": "bridge",
+        "network_interface": network.bridge,
+        "created": network.created,
+        "subnets": [{"subnet": one.subnet, "gateway": one.gateway} for one in network.subnets],
+        "ipv6_enabled": network.ipv6,
+        "internal": network.internal,
+        "dns_enabled": True,
+        "ipam_options": {"driver": "host-local"},
+    }
+
+
+def _mapping(port: PublishedPort) -> dict[str, Any]:
+    return {
+        "host_ip": port.host_address,
+        "host_port": port.host_port,
+        "container_port": port.port,
+        "range": port.count,
+        "protocol": port.protocol,
+    }
