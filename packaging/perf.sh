@@ -5,7 +5,8 @@
 #   ENCLOS_DEV_CACHE   where the measured copy and fetched peers are kept (/var/cache/enclos-dev)
 #
 # The tree is installed below the cache first, as `make install` does it: what people run is what
-# is measured, and what is on the PATH stays as it is. Wants root and an otherwise idle machine.
+# is measured, and what is on the PATH stays as it is. Wants root and an otherwise idle machine; the
+# packages of perf-packages are installed.
 set -euo pipefail
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,6 +16,7 @@ prefix=$cache/perf
 reports=$cache/reports
 
 mkdir -p "$prefix" "$reports"
+"$tree/packaging/setup.sh" "$tree/packaging/perf-packages"
 "$tree/packaging/install.sh" "" "$prefix"
 enclos=$prefix/bin/enclos
 "$enclos" assets verify </dev/null >&2 || "$enclos" assets build </dev/null >&2

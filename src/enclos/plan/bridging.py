@@ -119,6 +119,7 @@ def _info(network: NamedNetwork, label: str) -> dict[str, Any]:
         "ipv6_enabled": network.ipv6,
         "internal": network.internal,
         "dns_enabled": True,
+        "options": {"isolate": "true"},
         "ipam_options": {"driver": "host-local"},
     }
 

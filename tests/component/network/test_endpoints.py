@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ OWN = NamedNetwork(
     (Subnet("10.64.3.0/24", "10.64.3.1"), Subnet("fd64:3::/64", "fd64:3::1")),
 )  # fmt: skip
 LOOKS = ("ip -d link", "ip address", "ip route show table all", "nft -s list ruleset")
+OTHER = replace(OWN, id="cd" * 32, name="other", subnets=(Subnet("10.64.4.0/24", "10.64.4.1"),))
 KIND = "place"
 
 
@@ -113,9 +114,25 @@ def test_members_reach_each_other_by_address_and_name(place: Place) -> None:
     assert place.looks() == before
 
 
-def dial(caller: Netns, address: str) -> str:
+def test_networks_are_kept_apart(place: Place) -> None:
+    before = warm(place)
+    with networks.locked(place.networks):
+        networks.add(place.networks, OTHER)
+    one, two = place.take("a"), place.take("b", Membership(OTHER.name, "b"))
+    first, second = place.connect(one), place.connect(two)
+    with second.entered():
+        answer = socket.create_server(("", 7000))
+    with answer:
+        assert dial(place.host, two.endpoint.addresses[0]) == "hello"
+        assert not dial(first, two.endpoint.addresses[0], tries=1)
+    place.release(one)
+    place.release(two)
+    assert place.looks() == before
+
+
+def dial(caller: Netns, address: str, *, tries: int = 50) -> str:
     """Connect, once the address has been tried out by the kernel."""
-    for _ in range(50):
+    for _ in range(tries):
         with caller.entered():
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             door = socket.socket(family)

@@ -5,6 +5,7 @@ The host is a namespace of the test with an uplink, so that nothing of the real 
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import time
@@ -194,6 +195,33 @@ def test_the_hosts_network(yard: Yard) -> None:
         assert said == "outside\n"
         wait_until(lambda: _told(yard.outside, yard.address, 7201) == "inside\n")
         wait_until(lambda: _told(yard.host.netns, "127.0.0.1", 7201) == "inside\n")
+
+
+def test_a_namespace_of_slirp4netns(yard: Yard) -> None:
+    """What rootless podman 4 has by default; root's podman has it when asked."""
+    if shutil.which("slirp4netns") is None:
+        pytest.skip("slirp4netns is missing: apt-get install slirp4netns")
+    found = {one: _by_slirp4netns(yard, one) for one in RUNTIMES}
+    assert found["enclos"] == found["runc"]
+    assert found["runc"]["out"] == "outside\n"
+    assert "default via 10.0.2.2 dev tap0" in found["runc"]["interface"]
+
+
+def _by_slirp4netns(yard: Yard, runtime: str) -> dict[str, str]:
+    inside = f"timeout 300 nsenter --net={yard.outside.path} {bundles.busybox()}"
+    listen = f"echo outside | {inside} nc -l -p 7301 >/dev/null"
+    flags = ("--network=slirp4netns:port_handler=slirp4netns", "-p=7300:80")
+    look = "busybox ip address show tap0 | grep -o 'mtu [0-9]*\\|inet 1[0-9./]*'; busybox ip route"
+    with (
+        subprocess.Popen(["sh", "-c", listen]),
+        yard.running(runtime, *flags, script=_serves(80, "inside") + "wait") as made,
+    ):
+        wait_until(lambda: _told(yard.outside, yard.address, 7300) == "inside\n")
+        return {
+            "interface": yard.sh(runtime, made, look),
+            "resolv.conf": yard.sh(runtime, made, "cat /etc/resolv.conf"),
+            "out": yard.sh(runtime, made, f"sleep 3 | nc -w 20 {bridges.NETWORK}.1 7301"),
+        }
 
 
 def test_a_pod_with_a_published_port(yard: Yard) -> None:

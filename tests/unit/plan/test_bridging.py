@@ -42,6 +42,7 @@ def test_what_netavark_reads() -> None:
     }
     assert told["network_info"][label]["network_interface"] == NETWORK.bridge
     assert told["network_info"][label]["ipv6_enabled"] is True
+    assert told["network_info"][label]["options"] == {"isolate": "true"}
     assert told["port_mappings"] == [
         {"host_ip": "127.0.0.1", "host_port": 8000, "container_port": 80, "range": 3,
          "protocol": "udp"}
