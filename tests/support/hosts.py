@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from tests.support.cli import Answer, Programs
 DEMO: Final = "enclos/demo"
 LOOKS: Final = ("ip -d address", "ip route show table all", "ip rule", "nft -s list ruleset",
                 "ss -Hltun", "sysctl -a --pattern ^net")  # fmt: skip
+_COUNT: Final = "nf_conntrack_count"
+_TIMERS: Final = re.compile(r"\w+_timer +[0-9.]+")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,14 @@ class Host:
         return self.ok("exec", container, "sh", "-c", script)
 
     def looks(self) -> dict[str, str]:
-        """What is configured and who listens."""
-        return {words: self.member.netns.run(*words.split(), check=False) for words in LOOKS}
+        """What is configured and who listens; not how much goes on."""
+        found = {words: self.member.netns.run(*words.split(), check=False) for words in LOOKS}
+        return {
+            words: "".join(
+                _TIMERS.sub("", line) for line in text.splitlines(True) if _COUNT not in line
+            )
+            for words, text in found.items()
+        }
 
     def dial(self, address: str, port: int, *, outside: bool = False, tries: int = 20) -> str:
         """What is answered there to a word, in the end, from the host or from outside of it."""

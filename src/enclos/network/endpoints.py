@@ -54,6 +54,7 @@ def take(
     programs = netavark.find()
     with state.locked(networks):
         network = state.load(networks, asked.network)
+        bridging.check_ports(asked.ports, state.all_members(networks))
         others = state.members(networks, network.id)
         endpoint = bridging.endpoint(network, container, asked, others)
         options = bridging.options(network, asked, endpoint)

@@ -7,10 +7,11 @@ keeps (format: netavark's documentation, since 1.0; `dns_servers` since 1.4).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 from typing import Any, Final
 
+from enclos.errors import Exists
 from enclos.plan import subnets
 from enclos.plan.subnets import Subnet
 from enclos.structs import dataclass
@@ -21,6 +22,7 @@ INTERFACE: Final = "eth0"
 _BRIDGE_DIGITS: Final = 8
 _SHORT: Final = 12
 _PREFIX: Final = "enclos-"
+_EVERYWHERE: Final = {"", "0.0.0.0", "::"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,17 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A container in a network: its addresses, one of each subnet; `port` is the bridge's."""
+    """A container in a network: its addresses, one of each subnet, and its published `ports`.
+
+    `port` is the bridge's.
+    """
 
     container: str
     name: str
     network: str
     addresses: tuple[str, ...]
     mac: str
+    ports: tuple[PublishedPort, ...] = ()
     port: str = ""
 
 
@@ -80,7 +86,30 @@ def endpoint(
     used = [address for other in others for address in other.addresses]
     chosen = subnets.addresses(network.subnets, asked.addresses, used)
     mac = asked.mac or subnets.mac_of(chosen[0])
-    return Endpoint(container, asked.name, network.id, chosen, mac)
+    return Endpoint(container, asked.name, network.id, chosen, mac, asked.ports)
+
+
+def check_ports(asked: Sequence[PublishedPort], others: Iterable[Endpoint]) -> None:
+    """Raise `Exists` for a port that one of `others` has: they would share netavark's rules."""
+    for other in others:
+        for taken in other.ports:
+            for port in asked:
+                if _collide(port, taken):
+                    number = max(port.host_port, taken.host_port)
+                    raise Exists(
+                        f"cannot publish {number}/{port.protocol}: the port is already in use by "
+                        f"container {other.name}",
+                        hint="publish another port of the host",
+                    )
+
+
+def _collide(one: PublishedPort, other: PublishedPort) -> bool:
+    apart = (
+        one.host_port + one.count <= other.host_port
+        or other.host_port + other.count <= one.host_port
+    )
+    places = {one.host_address, other.host_address} - _EVERYWHERE
+    return one.protocol == other.protocol and not apart and len(places) < 2
 
 
 def options(network: NamedNetwork, asked: Membership, found: Endpoint) -> str:

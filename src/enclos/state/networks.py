@@ -130,6 +130,11 @@ def members(networks: Networks, network_id: str) -> list[Endpoint]:
     return [one for one in found if one is not None]
 
 
+def all_members(networks: Networks) -> list[Endpoint]:
+    """Who is in any of the networks; raises `Unclean`."""
+    return [one for network in everything(networks) for one in members(networks, network.id)]
+
+
 def member(networks: Networks, network_id: str, container: str) -> Endpoint | None:
     """The container's place in the network; None if it is not in it."""
     return _member(_member_path(networks, network_id, container))

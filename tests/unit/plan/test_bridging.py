@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import pytest
+
+from enclos.errors import Exists
 from enclos.plan import bridging
 from enclos.plan.bridging import Endpoint, Membership, NamedNetwork
 from enclos.plan.subnets import Subnet
@@ -26,6 +30,27 @@ def test_a_place_in_it() -> None:
     )
     mac = bridging.endpoint(NETWORK, "d" * 64, Membership("own", "db", mac="02:00:00:00:00:09"), [])
     assert mac.mac == "02:00:00:00:00:09"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "collide"),
+    [
+        (PublishedPort("tcp", "", 80, 1), PublishedPort("tcp", "", 80, 2), True),
+        (PublishedPort("tcp", "", 80, 1), PublishedPort("udp", "", 80, 2), False),
+        (PublishedPort("tcp", "", 80, 1, 3), PublishedPort("tcp", "", 82, 2), True),
+        (PublishedPort("tcp", "", 80, 1, 3), PublishedPort("tcp", "", 83, 2), False),
+        (PublishedPort("tcp", "::", 80, 1), PublishedPort("tcp", "10.0.0.1", 80, 2), True),
+        (PublishedPort("tcp", "127.0.0.1", 80, 1), PublishedPort("tcp", "::1", 80, 2), False),
+    ],
+)
+def test_a_port_is_published_once(one: PublishedPort, other: PublishedPort, *, collide: bool) -> None:
+    has = replace(OTHER, ports=(one,))
+    bridging.check_ports((other,), [OTHER])
+    if not collide:
+        bridging.check_ports((other,), [has])
+        return
+    with pytest.raises(Exists, match="the port is already in use by container web"):
+        bridging.check_ports((other,), [has])
 
 
 def test_what_netavark_reads() -> None:
