@@ -43,7 +43,9 @@ def test_a_place_in_it() -> None:
         (PublishedPort("tcp", "127.0.0.1", 80, 1), PublishedPort("tcp", "::1", 80, 2), False),
     ],
 )
-def test_a_port_is_published_once(one: PublishedPort, other: PublishedPort, *, collide: bool) -> None:
+def test_a_port_is_published_once(
+    one: PublishedPort, other: PublishedPort, *, collide: bool
+) -> None:
     has = replace(OTHER, ports=(one,))
     bridging.check_ports((other,), [OTHER])
     if not collide:
