@@ -137,9 +137,9 @@ VERBS: Final = (
                 Flag("label", "attach a label", meta="NAME[=VALUE]", many=True),
                 Flag("subnet", "its addresses, one range of IPv4 and perhaps one of IPv6; chosen "
                      "where none is given", meta="RANGE", many=True)),
-         about="By programs of Debian's, which have to be installed: netavark, aardvark-dns and "
-               "iptables. They set the bridge up with the first container that starts in it and "
-               "take it away with the last.",
+         about="By programs of Debian's, which have to be installed: netavark, aardvark-dns, "
+               "iptables (Debian 12) or nftables (13). They set the bridge up with the first "
+               "container that starts in it and take it away with the last.",
          examples=("enclos network create backend",
                    "enclos network create --subnet 10.9.8.0/24 --ipv6 backend",
                    "enclos run -d --network backend --name db IMAGE")),

@@ -24,6 +24,7 @@ _PID_FILE: Final = "aardvark.pid"
 _DAEMON_S: Final = 10.0
 _POLL_S: Final = 0.005
 _FIREWALLS: Final = ("iptables", "nft")
+_INSTALL: Final = "run: apt-get install iptables nftables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,27 @@ class Programs:
 
 
 def find() -> Programs:
-    """Both; raises `HostUnfit`, which names the package, for one that is missing."""
-    for name in _FIREWALLS:
-        process.find(name, package="iptables nftables")
-    return Programs(_find("netavark"), _find("aardvark-dns"))
+    """Both; raises `HostUnfit`, which names the package, for one that is missing.
+
+    netavark of Debian 12 calls iptables, that of 13 nft: with neither nothing will come of it.
+    """
+    found = Programs(_find("netavark"), _find("aardvark-dns"))
+    if len(_missing()) == len(_FIREWALLS):
+        raise HostUnfit("neither iptables nor nft is installed", hint=_INSTALL)
+    return found
+
+
+def _missing() -> list[str]:
+    """The programs for firewalls that are not there."""
+    return [name for name in _FIREWALLS if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        process.find(name)
+    except HostUnfit:
+        return False
+    return True
 
 
 def _find(name: str) -> str:
@@ -144,8 +162,9 @@ def _run(programs: Programs, directory: Path, words: tuple[str, str], options: s
 def _failed(verb: str, stdout: bytes, stderr: bytes) -> EnclosError:
     """netavark says what is wrong as JSON on stdout, and the rest on stderr."""
     said = _said(stdout) or stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    if "iptables" in said and "No such file" in said:
-        return HostUnfit("netavark finds no iptables", hint="run: apt-get install iptables")
+    missing = _missing() if "No such file" in said else []
+    if missing:
+        return HostUnfit(f"netavark needs {' and '.join(missing)}, not installed", hint=_INSTALL)
     return MachineFailed(
         f"netavark cannot {verb} the network: {said or 'it says nothing'}",
         hint="see what is in its way: ip address, iptables-save, nft list ruleset",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from enclos.errors import Exists, HostUnfit, MachineFailed, NotFound
-from enclos.linux import namespaces
+from enclos.linux import namespaces, process
 from enclos.network import endpoints
 from enclos.network.endpoints import Taken
 from enclos.plan.bridging import Membership, NamedNetwork
@@ -217,3 +217,18 @@ def test_a_missing_program_is_named(place: Place, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(HostUnfit, match="program netavark is not installed") as raised:
         place.take("a")
     assert raised.value.hint == "run: apt-get install netavark"
+
+
+def test_a_missing_firewall_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = place.take("a")
+    called = netavark.find()
+    with monkeypatch.context() as patched:
+        patched.setattr(netavark, "_is_there", lambda _: False)
+        with pytest.raises(HostUnfit, match="neither iptables nor nft"):
+            netavark.find()
+        patched.setattr(process, "_DIRECTORIES", ())
+        patched.setenv("PATH", "/nowhere")
+        with pytest.raises(HostUnfit, match="netavark needs iptables and nft") as raised:
+            place.connect(made)
+    assert "apt-get install" in raised.value.hint
+    assert netavark.find() == called
