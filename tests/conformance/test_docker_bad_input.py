@@ -57,7 +57,7 @@ def test_damaged_files_of_ours(docker: Docker, one: Damage) -> None:
     try:
         one.strike(root)
         answer = docker.run(IMAGE, "true", runtime=DAMAGED)
-        assert (answer.code, answer.out) == (125, "")
+        assert (answer.code, answer.out) == (125, ""), answer.err
         assert one.said in answer.err.partition(FRAME)[2]
         assert one.hint in answer.err
         assert "Traceback" not in answer.err

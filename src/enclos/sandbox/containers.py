@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import Exists, InvalidRequest, Lost, WrongState
+from enclos.errors import EnclosError, Exists, InvalidRequest, Lost, WrongState
 from enclos.oci.state import Operation, Status, check
 from enclos.sandbox import (
     disks,
@@ -137,9 +137,11 @@ async def start(sandbox: Sandbox, request: c.Named) -> None:
     container = sandbox.container(request.id)
     _check(Operation.START, container)
     await networks.look_again(sandbox, request.id)
-    await _become(sandbox, container, "start", status="running", started_at=records.now())
+    await sandbox.agent().call("start", m.Target(request.id), m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     sandbox.phases.mark("container started")
     await networks.open_doors(sandbox, request.id)
+    if container.init.ended is None:
+        await _keep_started(sandbox, container)
 
 
 async def run_exec(sandbox: Sandbox, request: c.Exec, descriptors: list[int]) -> c.Pid:
@@ -217,19 +219,29 @@ def _check(operation: Operation, container: Container) -> None:
     check(operation, status, container.record.id)
 
 
-async def _become(sandbox: Sandbox, container: Container, method: str, **changes: str) -> None:
+async def _keep_started(sandbox: Sandbox, container: Container) -> None:
+    """Write that it runs; where that cannot be done it must not."""
+    try:
+        _keep(sandbox, container, status="running", started_at=records.now())
+    except (EnclosError, OSError):
+        kill = m.Signal(container.record.id, signals.SIGKILL, everyone=True)
+        await sandbox.agent().call("signal", kill, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
+        raise
+
+
+async def _become(sandbox: Sandbox, container: Container, method: str, *, status: str) -> None:
     """Write what a container becomes and have the guest make it so.
 
     In this order, so that what cannot be written does not happen.
     """
     before = container.record
-    written = _keep(sandbox, container, **changes)
+    written = _keep(sandbox, container, status=status)
     target = m.Target(before.id)
     try:
         await sandbox.agent().call(method, target, m.Nothing, timeout_s=CREATE_TIMEOUT_S)
     except BaseException:
         if container.record is written:
-            _keep(sandbox, container, status=before.status, started_at=before.started_at)
+            _keep(sandbox, container, status=before.status)
         raise
 
 

@@ -30,6 +30,7 @@ _SYNC_TIMEOUT_S = 10
 _FLUSH_TIMEOUT_S = 30
 _FORGET_TIMEOUT_S = 60
 _DELETE_TIMEOUT_S = 60
+_CREATOR_TIMEOUT_S = 60
 _OUT_OF_MEMORY = "it ran out of memory"
 
 
@@ -183,6 +184,18 @@ def stop(sandbox: Sandbox, reason: str) -> None:
         if container.init.ended is None:
             container.init.ended = c.Ended(KILLED_STATUS, reason or "the sandbox ended")
     sandbox.finish.set()
+
+
+def fail(sandbox: Sandbox, error: EnclosError) -> None:
+    """The machine cannot be had. Whoever waits hears it, and whoever is about to create the first
+    container is waited for: it ends the sandbox when it has been told, or by going away."""
+    sandbox.failed = sandbox.failed or error
+    sandbox.ready.set()
+    reason = str(sandbox.failed)
+    if sandbox.containers:
+        stop(sandbox, reason)
+    else:
+        asyncio.get_running_loop().call_later(_CREATOR_TIMEOUT_S, stop, sandbox, reason)
 
 
 async def abandon(sandbox: Sandbox, request: c.Named) -> None:

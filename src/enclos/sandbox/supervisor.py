@@ -290,19 +290,21 @@ async def _boot(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
     """Bring the machine up; a failure is kept for whoever waits to create a container."""
     from enclos.sandbox import ending
 
+    failed = sandbox.failed
     try:
-        if sandbox.failed is None:
+        if failed is None:
             await _bring_up(sandbox, start, stack)
     except EnclosError as error:
-        sandbox.failed = sandbox.failed or error
+        failed = error
     except OSError as error:
-        sandbox.failed = MachineFailed(f"cannot start the sandbox: {error}")
+        failed = MachineFailed(f"cannot start the sandbox: {error}")
     except Exception as error:  # noqa: BLE001 - the edge: a fault of ours must not leave a client waiting
-        sandbox.failed = MachineFailed(f"cannot start the sandbox: internal error: {error!r}")
-    sandbox.ready.set()
-    if sandbox.failed is not None:
-        log.error("boot failed", error=sandbox.failed)
-        ending.stop(sandbox, str(sandbox.failed))
+        failed = MachineFailed(f"cannot start the sandbox: internal error: {error!r}")
+    if failed is None:
+        sandbox.ready.set()
+    else:
+        log.error("boot failed", error=failed)
+        ending.fail(sandbox, failed)
 
 
 async def _bring_up(sandbox: Sandbox, start: Start, stack: ExitStack) -> None:
@@ -333,7 +335,7 @@ async def _run_guest(sandbox: Sandbox, launched: Launched) -> None:
     sandbox.machine = await boot.attach(launched, plan, phases)
 
     def lost(error: EnclosError) -> None:
-        ending.stop(sandbox, watch.reason(sandbox, str(error)))
+        watch.broken(sandbox, str(error))
 
     handlers = Handlers(event=lambda name, body: ending.on_event(sandbox, name, body), closed=lost)
     sandbox.link = Link(launched.qemu.agent, handlers, name="agent")

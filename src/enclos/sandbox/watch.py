@@ -11,6 +11,8 @@ from enclos.sandbox import ending
 from enclos.sandbox.live import Sandbox
 
 _TAIL_LINES = 8
+_OWN_WORDS_S = 2.0
+_HINT = "check its files: enclos assets verify"
 
 
 def children(sandbox: Sandbox) -> None:
@@ -31,21 +33,25 @@ def _watch(sandbox: Sandbox, name: str, pid: int) -> None:
         os.close(descriptor)
         if not sandbox.ending:
             log.error("helper ended", helper=name, pid=pid)
-            _fail(sandbox, name)
+            broken(sandbox, f"{name} ended unexpectedly", hint=_HINT)
 
     loop.add_reader(descriptor, ended)
 
 
-def _fail(sandbox: Sandbox, name: str) -> None:
-    what = f"{name} ended unexpectedly"
-    if not sandbox.ready.is_set():
-        tail = sandbox.machine.tail() if sandbox.machine else ""
-        hint = "check its files: enclos assets verify"
-        sandbox.failed = MachineFailed(what, hint=hint, detail=tail)
-    ending.stop(sandbox, reason(sandbox, what))
+def broken(sandbox: Sandbox, what: str, *, hint: str = "") -> None:
+    """End a sandbox of whose machine a part is gone.
+
+    One that is being started gets a moment to find that out: it knows better what to do about it.
+    """
+    if sandbox.ready.is_set():
+        ending.stop(sandbox, _reason(sandbox, what))
+        return
+    tail = sandbox.machine.tail() if sandbox.machine else ""
+    error = MachineFailed(what, hint=hint, detail=tail)
+    asyncio.get_running_loop().call_later(_OWN_WORDS_S, ending.fail, sandbox, error)
 
 
-def reason(sandbox: Sandbox, what: str) -> str:
+def _reason(sandbox: Sandbox, what: str) -> str:
     """`what`, with the guest's last console lines if it wrote any."""
     tail = sandbox.machine.tail().splitlines()[-_TAIL_LINES:] if sandbox.machine else []
     return "\n".join((what, *tail))

@@ -10,7 +10,8 @@ from typing import Any, NoReturn, cast
 
 import pytest
 
-from enclos.sandbox import ending, supervisor
+from enclos.errors import MachineFailed
+from enclos.sandbox import containers, ending, supervisor
 
 
 def _break(*_: object) -> NoReturn:
@@ -22,17 +23,41 @@ async def _break_later(*_: object) -> NoReturn:
 
 
 def test_who_waits_for_the_machine_hears_of_any_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped: list[str] = []
     monkeypatch.setattr(supervisor, "_bring_up", _break_later)
-    monkeypatch.setattr(ending, "stop", lambda _, why: stopped.append(why))
+    sandbox = asyncio.run(_booted(containers={"c": None}))
+    assert sandbox.stopped == ["cannot start the sandbox: internal error: KeyError('a fault')"]
 
-    async def play() -> None:
-        sandbox = cast("Any", SimpleNamespace(failed=None, ready=asyncio.Event()))
+
+async def _booted(containers: dict[str, None]) -> Any:
+    """A sandbox whose boot is over, and what it was stopped for."""
+    stopped: list[str] = []
+    sandbox = cast(
+        "Any",
+        SimpleNamespace(failed=None, ready=asyncio.Event(), containers=containers, stopped=stopped),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ending, "stop", lambda _, why: stopped.append(why))
         await supervisor._boot(sandbox, cast("Any", None), ExitStack())
         assert sandbox.ready.is_set()
+        await asyncio.sleep(0.05)
+    return sandbox
 
+
+def test_who_is_yet_to_ask_for_a_container_hears_of_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine may fail before the caller of `create` is ready to send its request."""
+
+    async def play() -> None:
+        sandbox = await _booted(containers={})
+        assert not sandbox.stopped
+        with pytest.raises(MachineFailed, match="a fault"):
+            await containers._wait_ready(sandbox)
+
+    monkeypatch.setattr(supervisor, "_bring_up", _break_later)
     asyncio.run(play())
-    assert stopped == ["cannot start the sandbox: internal error: KeyError('a fault')"]
+    monkeypatch.setattr(ending, "_CREATOR_TIMEOUT_S", 0)
+    assert asyncio.run(_booted(containers={})).stopped
 
 
 def test_a_supervisor_does_not_end_without_a_word(
