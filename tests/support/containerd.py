@@ -64,6 +64,7 @@ _CRI: Final = """[plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{pause}"
 stream_server_address = "127.0.0.1"
 disable_apparmor = true
+restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"

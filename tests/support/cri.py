@@ -54,7 +54,12 @@ class Cri:
 
     @contextmanager
     def pod(
-        self, *, hostname: str = "pod", annotations: Mapping[str, str] | None = None, **linux: Any
+        self,
+        *,
+        hostname: str = "pod",
+        annotations: Mapping[str, str] | None = None,
+        handler: str = "enclos",
+        **linux: Any,
     ) -> Iterator[Pod]:
         """A pod that runs for the time of the block."""
         number = next(self.numbers)
@@ -68,7 +73,7 @@ class Cri:
             linux=api.LinuxPodSandboxConfig(cgroup_parent=f"/{self.daemon.place.name}", **linux),
         )
         (self.logs / name).mkdir()
-        answer = self("RunPodSandbox", config=config, runtime_handler="enclos")
+        answer = self("RunPodSandbox", config=config, runtime_handler=handler)
         made = Pod(self, answer.pod_sandbox_id, config)
         try:
             yield made

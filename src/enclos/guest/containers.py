@@ -18,6 +18,7 @@ from enclos.guest import (
     processes,
     projections,
     propagation,
+    share,
     sharedmemory,
 )
 from enclos.guest.agent import Agent
@@ -44,6 +45,7 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         if request.notices:
             notices.listen(agent, made)
         projections.fill(name, request.projected)
+        share.hold(made, document)
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
@@ -98,6 +100,7 @@ def _forget(agent: Agent, owner: Container) -> None:
     """Drop the record; another of this id may have come meanwhile."""
     oom.forget(agent, owner)
     notices.forget(agent, owner)
+    share.let_go(owner, agent.containers.values())
     for one in (owner.init, *owner.execs.values()):
         one.io.finish()
     if agent.containers.get(owner.id) is owner:

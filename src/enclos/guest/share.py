@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from enclos.errors import TimedOut, WrongState
 from enclos.guest.agent import Agent
+from enclos.guest.records import Container
 from enclos.linux import libc
 from enclos.wire.messages import Nothing, Share
-from enclos.wire.places import SHARE_PATH
+from enclos.wire.places import SHARE_PATH, VOLUMES_NAME
 
 _DEVICES: Final = "/sys/fs/virtiofs"
 _TIMEOUT_S: Final = 10.0
@@ -29,6 +31,27 @@ async def mount(agent: Agent, request: Share) -> Nothing:
     os.makedirs(SHARE_PATH, exist_ok=True)
     libc.mount(request.tag, SHARE_PATH, "virtiofs", 0, "")
     return Nothing()
+
+
+def hold(container: Container, spec: Any) -> None:
+    """Find the volumes of a container before anybody makes a mount namespace.
+
+    What is a mount on the host becomes one here when it is first found. Found here, it is the
+    same for all containers; found in the namespace of one, it would be that one's own.
+    """
+    for mount in spec.get("mounts", ()):
+        path = os.path.realpath(mount.get("source", ""))
+        if path.startswith(f"{SHARE_PATH}/{VOLUMES_NAME}/") and os.path.isdir(f"{path}/."):
+            container.volumes.add(path)
+
+
+def let_go(container: Container, others: Iterable[Container]) -> None:
+    """Let the host take away what no other container has."""
+    kept = {path for other in others if other is not container for path in other.volumes}
+    for path in container.volumes - kept:
+        if os.path.ismount(path):
+            libc.umount2(path, libc.MNT_DETACH)
+    container.volumes.clear()
 
 
 def unmount() -> None:

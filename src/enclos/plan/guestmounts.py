@@ -27,7 +27,8 @@ SHM: Final = "/dev/shm"
 _A_PROCESS: Final = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 """The kernel's boot id, in every procfs."""
-_PROPAGATING: Final = frozenset({"shared", "rshared", "slave", "rslave"})
+_OUTWARD: Final = frozenset({"shared", "rshared"})
+_PROPAGATING: Final = _OUTWARD | {"slave", "rslave"}
 _OPPOSITES: Final = tuple(
     frozenset(pair.split())
     for pair in (
@@ -46,8 +47,9 @@ _DEFAULTS: Final = frozenset("noacl noiversion nolazytime symfollow rsymfollow".
 class SharedSource:
     """A file or directory of the host to bind into the share as `m<index>`.
 
-    `readonly` is for the host to enforce, too: the guest is not trusted with it. Owners are
-    mapped on the host: the guest finds them mapped.
+    What the host mounts below it later is seen if it `follows`. `readonly` is for the host to
+    enforce, too: the guest is not trusted with it. Owners are mapped on the host: the guest finds
+    them mapped.
     """
 
     index: int
@@ -59,6 +61,7 @@ class SharedSource:
     uid_mappings: tuple[IdMapping, ...] = ()
     gid_mappings: tuple[IdMapping, ...] = ()
     maps_recursively: bool = False
+    follows: bool = False
 
     @property
     def name(self) -> str:
@@ -200,6 +203,7 @@ def _shared(where: str, mount: Mount, index: int, *, bundle: str, linux: Linux) 
         uid_mappings=uids,
         gid_mappings=gids,
         maps_recursively=maps == "ridmap",
+        follows=bool(_PROPAGATING & set(mount.options)),
     )
 
 
@@ -213,7 +217,7 @@ def _last(options: tuple[str, ...], words: tuple[str, ...]) -> str:
 
 
 def _propagation(where: str, mount: Mount) -> list[str]:
-    asked = sorted(_PROPAGATING & set(mount.options))
+    asked = sorted(_OUTWARD & set(mount.options))
     if not asked:
         return []
     return [f"{where}: {asked[0]}: mounts made in the guest do not reach the host"]

@@ -78,7 +78,7 @@ async def _create_in(
         sandbox.containers[request.id] = container
         sandbox.begun(process)
         try:
-            shares.bind(sandbox, request.id, trees)
+            shares.bind(sandbox, request.id, trees, request.alike)
             projections.follow(sandbox, container, request.projected)
             plugged = await disks.attach(sandbox, container, request, plugs)
             joined = await _network(sandbox, request, network, *uplink)

@@ -40,6 +40,7 @@ from enclos.sandbox import (
     reach,
     release,
     sharedmemory,
+    sourcekinds,
     standin,
     supervisor,
     trees,
@@ -132,6 +133,9 @@ def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
     """What is to be done for it; raises `InvalidRequest` for what cannot be."""
     validate.validate(new.spec)
     listed = new.spec.linux.namespaces if new.spec.linux else ()
+    found = notices.find(new.spec, new.bundle, caller=new.notify)
+    served = found.host if found is not None and not found.inner else ""
+    sourcekinds.check(new.spec.mounts, new.bundle, served=served)
     return plan_sandbox(
         new.spec,
         container_id=new.id,
@@ -141,7 +145,7 @@ def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
         owners=owners.find(place.root, listed),
         shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
         sandbox_id=new.sandbox,
-        notices=notices.find(new.spec, new.bundle, caller=new.notify),
+        notices=found,
         projected=projections.find(new.spec.mounts, new.bundle),
     )
 
@@ -281,8 +285,7 @@ def _create_in(
         shown += [trees.of_source(source, opened) for source in guest.sources]
         record = replace(_record(new, root, prepared.plan.group.sandbox_id), cgroup=cgroup)
         passed = disksources.open_all(guest, place.settings, opened)
-        standing = client.open_socket(place.root.sandbox(record.sandbox_id))
-        opened.enter_context(standing)
+        standing = opened.enter_context(client.open_socket(place.root.sandbox(record.sandbox_id)))
         entrance = opened.enter_context(hostgroup.entrance(cgroup))
         home = _home(new, guest, root, opened=opened, network=network)
         pid_number = _fork_standin(new, home, standing=standing, entrance=entrance)
@@ -298,6 +301,7 @@ def _create_in(
             sources=len(guest.sources),
             channels=new.channels,
             attached=bool(new.stdio),
+            alike=_alike(prepared, shown[1:]),
             disks=tuple(c.PassedDisk(d.node, d.path, d.readonly) for d in guest.disks),
             all_devices=guest.all_devices,
             local=guest.local,
@@ -321,6 +325,14 @@ def _create_in(
         standin.report_for_duty(standing, duty, pid_number)
         cacheclass.join(prepared.cache, connection)
     return Created(replace(record, status="created"), connection)
+
+
+def _alike(prepared: Prepared, sources: Sequence[int]) -> tuple[str, ...]:
+    """What has to be alike for others of a pod to share the container's sources; none if alone."""
+    group = prepared.plan.group
+    if group.own and not group.named:
+        return ()
+    return trees.likenesses(prepared.plan.container.sources, sources)
 
 
 def _joined_bytes(place: Place, new: NewContainer, sandbox_id: str) -> int:

@@ -107,6 +107,14 @@ class Container:
         return process
 
 
+@dataclass(slots=True)
+class Volume:
+    """A directory or file of the host that several containers may have, and those that do."""
+
+    number: int
+    users: set[str] = field(default_factory=set[str])
+
+
 def _nothing(_: Process) -> None:
     return None
 
@@ -138,6 +146,8 @@ class Sandbox:
     outside: int = -1
     has_local_disk: bool = False
     disk_numbers: Iterator[int] = field(default_factory=count)
+    volumes: dict[str, Volume] = field(default_factory=dict[str, Volume])
+    volume_numbers: Iterator[int] = field(default_factory=count)
     hosted: bool = False
     begun: Callable[[Process], None] = _nothing
 

@@ -70,13 +70,15 @@ class Create:
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
-    is to have `machine_bytes` of memory before. With `tied` the streams go with the connection: a
-    caller that dies must not leave its descriptors in the hands of a container. `network` is
-    where the container's network namespace is found again; with `shared_network` it is the host's
-    or others live in it, with `own_network` crun makes the guest's. `notices` says which of the
-    container's notices are passed on (`plan/notices`), empty for none. `projected` are the names
-    of shared sources that are swapped as a whole. `uplink`, if any, is what there is to be in a
-    new network; at `kept_ports` the host lets nobody else listen.
+    is to have `machine_bytes` of memory before. With `tied` the streams go with
+    the connection: a caller that dies must not leave its descriptors in the hands of a container.
+    `network` is where the container's network namespace is found again; with `shared_network` it is
+    the host's or others live in it, with `own_network` crun makes the guest's. `notices` says which
+    of the container's notices are passed on (`plan/notices`), empty for none. `projected` are the
+    names of shared sources that are swapped as a whole. `uplink`, if any, is what there is to be in
+    a new network; at `kept_ports` the host lets nobody else listen. `alike` has a text per source:
+    those with an equal one, if it is not empty, are the same file or directory with the same
+    rights, and mounted once.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Create:
     sources: int
     channels: Channels
     attached: bool
+    alike: tuple[str, ...] = ()
     disks: tuple[PassedDisk, ...] = ()
     all_devices: bool = False
     local: int = 0

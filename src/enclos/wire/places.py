@@ -9,6 +9,8 @@ from typing import Final
 
 SHARE_PATH: Final = "/run/share"
 """Where the agent mounts the sandbox's virtiofs share in the guest."""
+VOLUMES_NAME: Final = "@volumes"
+"""The directory in the share with what several containers may have; no container's id."""
 CONTAINERS_PATH: Final = "/run/enclos/containers"
 """Where the agent keeps a directory for each container, named by its id."""
 SHM_PATH: Final = "/run/enclos/shm"
