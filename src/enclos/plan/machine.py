@@ -7,6 +7,7 @@ in two parts: what the template was saved with, and blocks plugged after its res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final, Protocol
 
@@ -24,6 +25,9 @@ OVERHEAD_BYTES: Final = 128 << 20
 PAGE_TABLE_SHARE: Final = 64
 """A page of 4096 bytes has 64 bytes of `struct page`."""
 DOCKER_LEAST_BYTES: Final = 6 << 20
+GROWS_TO: Final = 8
+"""CPUs of a machine that others may join, switched off until limits ask for them: each costs some
+memory of the guest's from the start."""
 _DEFAULT_PERIOD_US: Final = 100_000
 
 
@@ -45,7 +49,8 @@ class Host(Protocol):
 class MachinePlan:
     """A machine's size, how its kernel is started and whether from a template.
 
-    `notes` say where it is not what was asked for, and why.
+    `spare_vcpus` are there beside the `vcpus`, switched off. `notes` say where it is not what was
+    asked for, and why.
     """
 
     base_memory_bytes: int
@@ -54,6 +59,7 @@ class MachinePlan:
     notes: tuple[str, ...] = ()
     kernel_arguments: str = ""
     template: bool = True
+    spare_vcpus: int = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -62,9 +68,17 @@ class MachinePlan:
 
 
 def plan_machine(
-    resources: Resources | None, *, settings: Settings, host: Host, wishes: Wishes = NOTHING
+    resources: Resources | None,
+    *,
+    settings: Settings,
+    host: Host,
+    wishes: Wishes = NOTHING,
+    grows: bool = False,
 ) -> MachinePlan:
-    """The machine for a container with these limits, at least as large as its annotations ask."""
+    """The machine for a container with these limits, at least as large as its annotations ask.
+
+    It has CPUs in reserve if it `grows`.
+    """
     limits = resources or Resources()
     limit = limits.memory.limit if limits.memory is not None else None
     most = settings.max_memory_bytes or host.memory_bytes
@@ -81,6 +95,7 @@ def plan_machine(
         (*_memory_notes(limit, needed, most), *cpu_notes),
         kernel_arguments=arguments,
         template=settings.template if wishes.template is None else wishes.template,
+        spare_vcpus=max(0, min(_most_vcpus(settings, host), GROWS_TO) - vcpus) if grows else 0,
     )
 
 
@@ -95,6 +110,18 @@ def grown(limits: Iterable[int | None], now_bytes: int, *, settings: Settings, h
     wanted = with_overhead(total)
     hotplug = _blocks(wanted - base) if wanted <= most else _whole_blocks(most - base)
     return max(now_bytes, base + hotplug if total else 0)
+
+
+def grown_vcpus(cpus: Iterable[Cpu | None], now: int, *, settings: Settings, host: Host) -> int:
+    """How many CPUs a machine of `now` needs for what all its containers together may use.
+
+    None are taken away; a container without a limit takes what there is.
+    """
+    listed = [cpu for cpu in cpus if cpu is not None]
+    alone = [_vcpus(cpu, 0, settings=settings, host=host)[0] for cpu in listed if _bounded(cpu)]
+    shares = [_quota(cpu) / (cpu.period or _DEFAULT_PERIOD_US) for cpu in listed]
+    wanted = max(*alone, math.ceil(sum(shares)), 1)
+    return max(now, min(wanted, _most_vcpus(settings, host)))
 
 
 def with_overhead(limit_bytes: int) -> int:
@@ -130,12 +157,25 @@ def _memory_notes(limit: int | None, needed: int, most: int) -> tuple[str, ...]:
 
 def _vcpus(cpu: Cpu, least: int, *, settings: Settings, host: Host) -> tuple[int, tuple[str, ...]]:
     """How many, and what to say about it. A cpuset is a bound on what a quota asks for."""
-    quota = cpu.quota if cpu.quota and cpu.quota > 0 else None
+    quota = _quota(cpu) or None
     pinned = len(cpu_list(cpu.cpus)) if cpu.cpus else None
     by_quota = -(-quota // (cpu.period or _DEFAULT_PERIOD_US)) if quota else None
     given = [count for count in (by_quota, pinned) if count is not None]
     wanted = max(least, min(given)) if given else least or settings.default_vcpus
-    most = min(settings.max_vcpus or host.cores, host.cores)
+    most = _most_vcpus(settings, host)
     if wanted <= most:
         return max(1, wanted), ()
     return most, (f"{wanted} CPUs: the machine gets no more than {most}",)
+
+
+def _most_vcpus(settings: Settings, host: Host) -> int:
+    return min(settings.max_vcpus or host.cores, host.cores)
+
+
+def _quota(cpu: Cpu) -> int:
+    """Microseconds of each period; 0 for no limit."""
+    return cpu.quota if cpu.quota and cpu.quota > 0 else 0
+
+
+def _bounded(cpu: Cpu) -> bool:
+    return bool(_quota(cpu) or cpu.cpus)

@@ -66,7 +66,9 @@ def plan_sandbox(
     resources = spec.linux.resources if spec.linux is not None else None
     size = podsize.of_machine(spec.annotations, resources)
     wished = wishes.read(spec.annotations, settings, own=group.own)
-    machine = plan_machine(size, settings=settings, host=host, wishes=wished) if group.own else None
+    machine = None
+    if group.own:
+        machine = plan_machine(size, settings=settings, host=host, wishes=wished, grows=group.named)
     memory_of = joined["ipc"].container_id if "ipc" in joined else container_id
     local = tuple(path for path in settings.local_paths.split(":") if path)
     container = guest_spec(
@@ -119,6 +121,7 @@ def _machine(machine: MachinePlan | None) -> dict[str, Any] | None:
         "baseMemoryBytes": machine.base_memory_bytes,
         "hotplugBytes": machine.hotplug_bytes,
         "vcpus": machine.vcpus,
+        "spareVcpus": machine.spare_vcpus,
         "kernelArguments": machine.kernel_arguments,
         "template": machine.template,
     }

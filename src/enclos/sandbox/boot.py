@@ -41,8 +41,9 @@ _DEAD: Final = "check the kernel and the initrd: enclos assets verify"
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """All that a boot needs to know. `memory_bytes` is the VM's total; `cgroup` is the path of
-    the host's control group that its processes belong to, empty for the caller's own."""
+    """All that a boot needs to know. `memory_bytes` and `vcpus` are what the VM has in use;
+    `cgroup` is the path of the host's control group that its processes belong to, empty for the
+    caller's own."""
 
     id: str
     directory: Path
@@ -53,6 +54,7 @@ class BootPlan:
     board: Board
     template: Template | None
     memory_bytes: int
+    vcpus: int
     cgroup: str
     hostname: str
     boot_timeout_s: float
@@ -233,6 +235,6 @@ async def _size(plan: BootPlan, machine: QemuMachine, link: Link, phases: Phases
     extra = max(0, plan.memory_bytes - plan.board.base_memory_bytes)
     if extra:
         await machine.plug_memory(extra)
-        online = m.Online(extra, plan.board.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
+        online = m.Online(extra, plan.vcpus, timeout_ms=int(plan.agent_timeout_s * 1000))
         await link.call("online", online, m.Online, timeout_s=plan.agent_timeout_s + 5)
         phases.mark("memory online")

@@ -294,6 +294,7 @@ def _create_in(
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
         joined = _network(guest, pid_number, opened)
         told = notices.open_socket(guest.notices, opened)
+        size = _joined_size(place, new, record.sandbox_id)
         request = c.Create(
             id=new.id,
             spec=guest.spec_json,
@@ -309,7 +310,8 @@ def _create_in(
             tied=new.tied,
             shm_owner=guest.shm.owner if guest.shm else "",
             shm_bytes=guest.shm.size_bytes if guest.shm else 0,
-            machine_bytes=_joined_bytes(place, new, record.sandbox_id),
+            machine_bytes=size.memory_bytes,
+            machine_vcpus=size.vcpus,
             network=joined.path,
             shared_network=joined.shared,
             own_network=guest.own_network,
@@ -335,12 +337,11 @@ def _alike(prepared: Prepared, sources: Sequence[int]) -> tuple[str, ...]:
     return trees.likenesses(prepared.plan.container.sources, sources)
 
 
-def _joined_bytes(place: Place, new: NewContainer, sandbox_id: str) -> int:
-    """What the machine of others has to grow to for one more; 0 where it is its own."""
+def _joined_size(place: Place, new: NewContainer, sandbox_id: str) -> update.Size:
+    """What the machine of others has to grow to for one more; nothing where it is its own."""
     if sandbox_id == new.id:
-        return 0
-    limits = {new.id: update.limits_of(new.spec)}
-    return update.machine_bytes(place, sandbox_id, limits)
+        return update.Size(0, 0)
+    return update.machine_size(place, sandbox_id, {new.id: update.limits_of(new.spec)})
 
 
 def _record(new: NewContainer, root: Path, sandbox_id: str) -> ContainerRecord:

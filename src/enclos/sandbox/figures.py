@@ -43,7 +43,7 @@ async def status(sandbox: Sandbox, _: m.Nothing) -> c.Status:
         accelerator=plan.board.accelerator,
         template=plan.template.key if plan.template is not None else "",
         memory_bytes=plan.memory_bytes,
-        vcpus=plan.board.vcpus,
+        vcpus=plan.vcpus,
         kernel=sandbox.kernel,
         phases=dict(sandbox.phases.marks),
         pids=pids,

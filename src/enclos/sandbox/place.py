@@ -44,7 +44,9 @@ class Place:
         """
         return build.ensure(self.settings.data_root, allow_build=False, report=log.info)
 
-    def board(self, accelerator: str, vcpus: int, *, kernel_arguments: str = "") -> Board:
+    def board(
+        self, accelerator: str, vcpus: int, *, kernel_arguments: str = "", spare_vcpus: int = 0
+    ) -> Board:
         """The machine of all sandboxes with so many CPUs: a template serves them all.
 
         Other arguments of the kernel make it another machine.
@@ -57,6 +59,7 @@ class Place:
             hotplug_memory_bytes=whole,
             vcpus=vcpus,
             extra_command_line=kernel_arguments or self.settings.kernel_arguments,
+            spare_vcpus=spare_vcpus,
         )
 
     def plan(
@@ -74,8 +77,12 @@ class Place:
         """
         assets = self.assets()
         accelerator = accelerate.choose(self.settings, self.host, assets)
-        arguments = machine.kernel_arguments
-        board = self.board(accelerator, machine.vcpus, kernel_arguments=arguments)
+        board = self.board(
+            accelerator,
+            machine.vcpus,
+            kernel_arguments=machine.kernel_arguments,
+            spare_vcpus=machine.spare_vcpus,
+        )
         own_tools = self.settings.tool_root
         plan = BootPlan(
             id=directory.name,
@@ -87,6 +94,7 @@ class Place:
             board=board,
             template=None,
             memory_bytes=machine.memory_bytes,
+            vcpus=machine.vcpus,
             cgroup=cgroup,
             hostname=hostname,
             boot_timeout_s=self.settings.boot_timeout_s,

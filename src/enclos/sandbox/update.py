@@ -19,6 +19,7 @@ from enclos.sandbox import cacheclass, hostgroup, reach
 from enclos.sandbox.place import Place
 from enclos.state import records
 from enclos.state.store import StateRoot
+from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
 
@@ -40,12 +41,13 @@ def update(
     divided = guestresources.divide(changes.told(merged, new))
     if l3_cache or bandwidth:
         spec = cacheclass.change(spec, container_id, l3_cache=l3_cache, bandwidth=bandwidth)
-    size = machine_bytes(place, record.sandbox_id, {container_id: merged})
-    space = bounds.room(place.settings, size if record.sandbox_id == container_id else 0)
+    size = machine_size(place, record.sandbox_id, {container_id: merged})
+    own = record.sandbox_id == container_id
+    space = bounds.room(place.settings, size.memory_bytes if own else 0)
     try:
         hostgroup.limit(record.cgroup, divided.host, space)
         for step in changes.steps(divided.guest):
-            request = c.Update(container_id, dump_resources(step), size)
+            request = c.Update(container_id, dump_resources(step), size.memory_bytes, size.vcpus)
             connection.call("update", request, m.Nothing)
     except (EnclosError, OSError):
         before = guestresources.divide(changes.told(old, new)).host
@@ -66,12 +68,25 @@ def limits_of(spec: Spec) -> Resources:
     return found or Resources()
 
 
-def machine_bytes(place: Place, sandbox_id: str, new: dict[str, Resources]) -> int:
-    """The memory of a running machine in which its containers, with `new` limits, have room."""
-    now = records.load_sandbox(place.root, sandbox_id).memory_bytes
-    wanted = {**_limits_in(place.root, sandbox_id), **new}
-    limits = [(resources.memory or Memory()).limit for resources in wanted.values()]
-    return machine.grown(limits, now, settings=place.settings, host=place.host)
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a machine is to have in all."""
+
+    memory_bytes: int
+    vcpus: int
+
+
+def machine_size(place: Place, sandbox_id: str, new: dict[str, Resources]) -> Size:
+    """The size of a running machine in which its containers, with `new` limits, have room."""
+    now = records.load_sandbox(place.root, sandbox_id)
+    wanted = {**_limits_in(place.root, sandbox_id), **new}.values()
+    limits = [(resources.memory or Memory()).limit for resources in wanted]
+    cpus = [resources.cpu for resources in wanted]
+    settings, host = place.settings, place.host
+    return Size(
+        machine.grown(limits, now.memory_bytes, settings=settings, host=host),
+        machine.grown_vcpus(cpus, now.vcpus, settings=settings, host=host),
+    )
 
 
 def _limits_in(root: StateRoot, sandbox_id: str) -> dict[str, Resources]:
@@ -93,12 +108,12 @@ def _restore(cgroup: str, before: HostLimits, space: bounds.Room) -> None:
         log.warning("limits on the host could not be restored", error=error)
 
 
-def _size_notes(place: Place, sandbox_id: str, merged: Resources, size: int) -> Iterable[str]:
+def _size_notes(place: Place, sandbox_id: str, merged: Resources, size: Size) -> Iterable[str]:
     """Where a running machine cannot become what it would have been made."""
     limit = (merged.memory or Memory()).limit
-    if limit and limit > size:
-        yield f"memory limit of {limit} bytes: the machine gets no more than {size}"
-    planned = machine.plan_machine(merged, settings=place.settings, host=place.host)
-    vcpus = records.load_sandbox(place.root, sandbox_id).vcpus
-    if merged.cpu is not None and planned.vcpus > vcpus:
-        yield f"{planned.vcpus} CPUs: the running machine keeps {vcpus}"
+    if limit and limit > size.memory_bytes:
+        most = size.memory_bytes
+        yield f"memory limit of {limit} bytes: the machine gets no more than {most}"
+    has = records.load_sandbox(place.root, sandbox_id).vcpus
+    if merged.cpu is not None and size.vcpus > has:
+        yield f"{size.vcpus} CPUs: the running machine keeps {has}"

@@ -67,7 +67,10 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRecord:
-    """A sandbox: its supervisor, its machine, its containers in order of creation."""
+    """A sandbox: its supervisor, its machine, its containers in order of creation.
+
+    The machine can have up to `most_vcpus` without being made anew.
+    """
 
     id: str
     supervisor_pid: int
@@ -79,6 +82,7 @@ class SandboxRecord:
     memory_bytes: int
     kernel: str
     containers: tuple[str, ...] = ()
+    most_vcpus: int = 0
     format: int = FORMAT
 
     @property

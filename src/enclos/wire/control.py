@@ -70,7 +70,7 @@ class Create:
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
-    is to have `machine_bytes` of memory before. With `tied` the streams go with
+    is to have `machine_bytes` of memory and `machine_vcpus` before. With `tied` the streams go with
     the connection: a caller that dies must not leave its descriptors in the hands of a container.
     `network` is where the container's network namespace is found again; with `shared_network` it is
     the host's or others live in it, with `own_network` crun makes the guest's. `notices` says which
@@ -96,6 +96,7 @@ class Create:
     shm_owner: str = ""
     shm_bytes: int = 0
     machine_bytes: int = 0
+    machine_vcpus: int = 0
     network: str = ""
     shared_network: bool = False
     own_network: bool = False
@@ -154,11 +155,12 @@ class Stand:
 @dataclass(frozen=True, slots=True)
 class Update:
     """Change a container's limits in the guest: `resources` is an OCI linux.resources object as
-    JSON text; the machine is to have `machine_bytes` of memory before."""
+    JSON text; the machine is to have `machine_bytes` of memory and `machine_vcpus` before."""
 
     id: str
     resources: str
     machine_bytes: int = 0
+    machine_vcpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ REFUSED: Final[dict[str, tuple[str, object]]] = {
 
 
 def _sandbox(place: Path) -> Sandbox:
-    board = SimpleNamespace(base_memory_bytes=1)
-    plan = SimpleNamespace(id=LIVING, share=place / "share", memory_bytes=1, board=board)
+    board = SimpleNamespace(base_memory_bytes=1, vcpus=1, spare_vcpus=0)
+    plan = SimpleNamespace(id=LIVING, share=place / "share", memory_bytes=1, vcpus=1, board=board)
     plan.share.mkdir()
     sandbox = Sandbox(cast("Any", plan), StateRoot(place / "state"), Phases())
     sandbox.machine = cast("Any", Machine())

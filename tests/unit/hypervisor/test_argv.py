@@ -39,6 +39,14 @@ def test_a_cold_boot_without_a_kernel_is_a_mistake() -> None:
         argv.arguments(BOARD, replace(COLD, kernel=None))
 
 
+def test_spare_cpus_are_there_and_off() -> None:
+    spare = replace(BOARD, spare_vcpus=2)
+    made = argv.arguments(spare, COLD)
+    assert options(made, "-smp") == ["6"]
+    assert "maxcpus=4" in argv.command_line(spare).split()
+    assert "maxcpus" not in argv.command_line(BOARD)
+
+
 def test_the_share_is_the_only_difference_a_share_makes() -> None:
     """A template is saved without a share and restored with one at an address it left empty."""
     plain = argv.arguments(BOARD, COLD)

@@ -21,6 +21,7 @@ def test_each_part_of_the_board_counts() -> None:
         replace(BOARD, base_memory_bytes=512 << 20),
         replace(BOARD, hotplug_memory_bytes=16 << 30),
         replace(BOARD, vcpus=8),
+        replace(BOARD, spare_vcpus=4),
         replace(BOARD, extra_command_line="debug"),
     ]
     assert len({template.key_of(board, "a", "cpu") for board in boards}) == len(boards)

@@ -131,3 +131,34 @@ def test_a_running_machine_grows_for_all_its_containers() -> None:
     assert grown(64 * MIB) == now
     assert grown(512 * MIB, 512 * MIB, None) == 1280 * MIB
     assert grown(10**15) <= Host().memory_bytes
+
+
+def grown(*cpus: Cpu | None, now: int = 1, host: Host = Host()) -> int:
+    return machine.grown_vcpus(cpus, now, settings=Settings(), host=host)
+
+
+def test_cpus_are_added_up() -> None:
+    half, two = Cpu(quota=50_000, period=100_000), Cpu(quota=200_000)
+    assert grown() == 1
+    assert grown(None, Cpu(), Cpu(quota=-1)) == 1
+    assert grown(half, half) == 1
+    assert grown(half, two) == 3
+    assert grown(two, two, two) == 4, "the host has no more"
+    assert grown(Cpu(cpus="0-2"), half) == 3
+
+
+def test_no_cpu_is_taken_away() -> None:
+    assert grown(Cpu(quota=50_000), now=3) == 3
+
+
+def test_a_machine_that_others_join_has_cpus_in_reserve() -> None:
+    def spare(cores: int, cpu: Cpu, **settings: Any) -> int:
+        wanted = replace(Settings(), **settings)
+        plan = plan_machine(Resources(cpu=cpu), settings=wanted, host=Host(cores=cores), grows=True)
+        return plan.spare_vcpus
+
+    assert spare(4, Cpu()) == 3
+    assert spare(64, Cpu()) == machine.GROWS_TO - 1
+    assert spare(64, Cpu(quota=1_200_000)) == 0
+    assert spare(4, Cpu(), max_vcpus=2) == 1
+    assert plan_machine(None, settings=Settings(), host=Host()).spare_vcpus == 0

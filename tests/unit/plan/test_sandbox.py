@@ -23,6 +23,7 @@ def test_the_plan_can_be_read() -> None:
         "baseMemoryBytes": 256 << 20,
         "hotplugBytes": 512 << 20,
         "vcpus": 2,
+        "spareVcpus": 0,
         "kernelArguments": "",
         "template": True,
     }

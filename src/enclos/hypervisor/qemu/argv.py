@@ -35,13 +35,18 @@ five times slower than its loops."""
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The machine as the guest finds it: all that a template depends on but the files."""
+    """The machine as the guest finds it: all that a template depends on but the files.
+
+    `spare_vcpus` are there, too, and switched off until the guest is told to use them. CPUs that
+    QEMU would add later are ignored by a guest without KVM (docs/decisions/0007).
+    """
 
     accelerator: str
     base_memory_bytes: int
     hotplug_memory_bytes: int
     vcpus: int
     extra_command_line: str = ""
+    spare_vcpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ class Wiring:
 def command_line(board: Board) -> str:
     """The guest kernel's command line."""
     emulated = _TCG_LINE if board.accelerator != "kvm" else ""
-    return " ".join(" ".join((_COMMAND_LINE, emulated, board.extra_command_line)).split())
+    spare = f"maxcpus={board.vcpus}" if board.spare_vcpus else ""
+    return " ".join(" ".join((_COMMAND_LINE, emulated, spare, board.extra_command_line)).split())
 
 
 def cpu_model(board: Board) -> str:
@@ -100,7 +106,7 @@ def _base(board: Board) -> list[str]:
         "sata=off,smbus=off,usb=off,vmport=off,i8042=off,hpet=off,graphics=off",
         "-accel", accelerator,
         "-cpu", cpu_model(board),
-        "-smp", f"{board.vcpus}",
+        "-smp", f"{board.vcpus + board.spare_vcpus}",
         "-device", "vmgenid,guid=auto",
     ]  # fmt: skip
 
