@@ -44,6 +44,9 @@ PROMISES: Final = (
     Promise(
         "a pod's second container by its first", engines.POD_SECOND, 0.4, beside=engines.POD_FIRST
     ),
+    Promise(
+        "one more container of a pod by its first", tasks.POD_NEXT, 0.4, beside=tasks.POD_FIRST
+    ),
     Promise("ctr run by enclos-oci run", tasks.CTR_RUN, 1.15, beside=starts.OCI_RUN),
     *(
         Promise(

@@ -1,4 +1,5 @@
-"""Rows about containerd: `ctr run` with our shim and with runc's, and what an idle shim takes.
+"""Rows about containerd: `ctr run` with our shim and with runc's, a pod's first container and one
+more, and what an idle shim takes.
 
 containerd has a directory of its own, and the installed shim on its PATH. The root file system is
 one directory without a snapshotter, so that what is measured is runtimes.
@@ -23,6 +24,8 @@ from tests.perf.subject import Subject
 CTR_RUN: Final = "ctr run --runtime io.containerd.enclos.v2"
 PEERS: Final = {"runc": "io.containerd.runc.v2", "runsc": "io.containerd.runsc.v1"}
 SHIM: Final = "shim of an idle task, PSS"
+POD_FIRST: Final = "ctr, first container of a pod"
+POD_NEXT: Final = "ctr, one more container of a pod"
 _RUNTIME: Final = "io.containerd.enclos.v2"
 _PROGRAM: Final = "containerd-shim-enclos-v2"
 _CONFIG: Final = """\
@@ -36,6 +39,8 @@ address = "{place}/c.sock"
 _START_S: Final = 20
 _SETTLE_S: Final = 3.0
 _NAME: Final = "perf-idle"
+_POD: Final = ("perf-pause", "perf-member")
+_SANDBOX: Final = f"io.kubernetes.cri.sandbox-id={_POD[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
     with _daemon(subject) as ctr:
         rows = [_row(CTR_RUN, ctr, _RUNTIME, rootfs)]
         rows += [_row(f"ctr run --runtime {kind}", ctr, kind, rootfs) for kind in PEERS.values()]
+        rows.append(Row(POD_FIRST, "ms", lambda: _pod_ms(ctr, rootfs, timed=0)))
+        rows.append(Row(POD_NEXT, "ms", lambda: _pod_ms(ctr, rootfs, timed=1)))
         yield [*rows, Row(SHIM, "MB", lambda: _idle_mb(ctr, rootfs))]
 
 
@@ -70,23 +77,45 @@ def _row(name: str, ctr: _Ctr, runtime: str, rootfs: str) -> Row | Missing:
 
 def _idle_mb(ctr: _Ctr, rootfs: str) -> float:
     """What the process of our shim takes that does nothing, its machine apart."""
-    words = ("run", "-d", "--runtime", _RUNTIME, "--rootfs", rootfs, _NAME)
-    commands.run(ctr.argv(*words, "/bin/busybox", "sleep", "1000"))
+    _run(ctr, rootfs, _NAME)
     try:
         time.sleep(_SETTLE_S)
         shims = [number for number in memory.pids() if _serves(number, ctr.place)]
         return sum(memory.pss_bytes(number, "Pss") for number in shims) / 1e6
     finally:
-        commands.run(ctr.argv("tasks", "kill", "--signal", "SIGKILL", _NAME))
-        _wait_deleted(ctr)
-        commands.run(ctr.argv("containers", "delete", _NAME))
+        _remove(ctr, _NAME)
 
 
-def _wait_deleted(ctr: _Ctr) -> None:
+def _pod_ms(ctr: _Ctr, rootfs: str, *, timed: int) -> float:
+    """How long create and start of one of the pod's containers take, by its place in the pod."""
+    took: list[float] = []
+    try:
+        for name in _POD:
+            began = time.perf_counter()
+            _run(ctr, rootfs, name, "--annotation", _SANDBOX)
+            took.append((time.perf_counter() - began) * 1000)
+        return took[timed]
+    finally:
+        for name in _POD[len(took) - 1 :: -1] if took else ():
+            _remove(ctr, name)
+
+
+def _run(ctr: _Ctr, rootfs: str, name: str, *flags: str) -> None:
+    words = ("run", "-d", "--runtime", _RUNTIME, *flags, "--rootfs", rootfs, name)
+    commands.run(ctr.argv(*words, "/bin/busybox", "sleep", "1000"))
+
+
+def _remove(ctr: _Ctr, name: str) -> None:
+    commands.run(ctr.argv("tasks", "kill", "--signal", "SIGKILL", name))
+    _wait_deleted(ctr, name)
+    commands.run(ctr.argv("containers", "delete", name))
+
+
+def _wait_deleted(ctr: _Ctr, name: str) -> None:
     limit = time.monotonic() + _START_S
     while True:
         try:
-            commands.run(ctr.argv("tasks", "delete", "--force", _NAME))
+            commands.run(ctr.argv("tasks", "delete", "--force", name))
         except Unavailable as error:
             if "not found" in str(error):
                 return

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from enclos.linux import mountinfo, pid
-from tests.support import daemons
+from enclos.linux import mountinfo
+from tests.support import daemons, victims
 from tests.support.containerd import IMAGE, RUNC, RUNTIME, Containerd, wait_for
 
 SOON_S: Final = 20
@@ -49,7 +49,7 @@ def test_the_daemon_is_killed_and_comes_back(containerd: Containerd, tmp_path: P
 def test_a_client_waits_for_a_machine_that_is_killed(containerd: Containerd) -> None:
     """It hears of an end by SIGKILL, soon, and nothing is left."""
     with _waiting(containerd, "machineless", RUNTIME) as (process, task):
-        (machine,) = _machines(containerd.shim("machineless"))
+        (machine,) = victims.machines(containerd.shim("machineless"))
         os.kill(machine, signal.SIGKILL)
         began = time.monotonic()
         assert process.wait(60) == 137
@@ -65,7 +65,7 @@ def test_a_client_waits_for_a_shim_that_is_killed(containerd: Containerd) -> Non
         theirs = process.wait(60)
     with _waiting(containerd, "ours", RUNTIME) as (process, task):
         shim = containerd.shim("ours")
-        (machine,) = _machines(shim)
+        (machine,) = victims.machines(shim)
         os.kill(shim, signal.SIGKILL)
         began = time.monotonic()
         assert process.wait(60) == theirs != 0
@@ -103,34 +103,11 @@ def test_a_shim_dies_under_a_detached_task(containerd: Containerd) -> None:
     """The task is gone, and its name is free."""
     with containerd.detached("dies", "exec sleep 1000") as name:
         shim = containerd.shim(name)
-        (machine,) = _machines(shim)
+        (machine,) = victims.machines(shim)
         os.kill(shim, signal.SIGKILL)
         _wait_clean(containerd, name, shim, machine)
     with containerd.detached("dies", "exec sleep 1000") as name:
         assert containerd.exec(name, "true").code == 0
-
-
-def _machines(shim: int) -> list[int]:
-    """The QEMUs below a shim."""
-    found: list[int] = []
-    for name in os.listdir("/proc"):
-        if not name.isdecimal():
-            continue
-        try:
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if b"qemu-system" in words[0] and _descends(int(name), shim):
-                found.append(int(name))
-        except OSError:
-            continue  # ended meanwhile
-    return found
-
-
-def _descends(number: int, ancestor: int) -> bool:
-    while number > 1:
-        number = pid.parent(number)
-        if number == ancestor:
-            return True
-    return False
 
 
 def _alive(number: int) -> bool:

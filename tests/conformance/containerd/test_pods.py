@@ -10,10 +10,12 @@ from typing import Final
 
 import pytest
 
+from tests.support import victims
 from tests.support.containerd import Containerd, wait_for
 
 BOOT: Final = "/proc/sys/kernel/random/boot_id"
 SHARED: Final = ("network", "ipc", "uts")
+MEMBERS: Final = ("pause", "one", "two", "three")
 
 
 def _flags(kind: str, pause_pid: int = 0) -> tuple[str, ...]:
@@ -32,11 +34,11 @@ def _flags(kind: str, pause_pid: int = 0) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def pod(containerd: Containerd) -> Iterator[dict[str, float]]:
-    """pause, one and two; how long each took to run."""
+    """pause and three more; how long each took to run."""
     took: dict[str, float] = {}
     with ExitStack() as stack:
         pause_pid = 0
-        for name in ("pause", "one", "two"):
+        for name in MEMBERS:
             flags = _flags("container" if pause_pid else "sandbox", pause_pid)
             began = time.monotonic()
             stack.enter_context(containerd.detached(name, "exec sleep 10000", flags=flags))
@@ -47,10 +49,10 @@ def pod(containerd: Containerd) -> Iterator[dict[str, float]]:
 
 @pytest.mark.usefixtures("pod")
 def test_one_shim_and_one_machine(containerd: Containerd, box: str) -> None:
-    members = ("pause", "one", "two")
-    assert len({containerd.shim(name) for name in members}) == 1
+    assert len({containerd.shim(name) for name in MEMBERS}) == 1
     assert containerd.shim(box) != containerd.shim("pause")
-    boots = {containerd.exec(name, "cat", BOOT).out for name in members}
+    assert len(victims.machines(containerd.shim("pause"))) == 1
+    boots = {containerd.exec(name, "cat", BOOT).out for name in MEMBERS}
     assert len(boots) == 1
     assert boots != {containerd.exec(box, "cat", BOOT).out}
 
@@ -59,7 +61,7 @@ def test_one_shim_and_one_machine(containerd: Containerd, box: str) -> None:
 def test_they_share_what_they_name(containerd: Containerd) -> None:
     for kind in ("net", "ipc", "uts"):
         links = {containerd.exec(name, "readlink", f"/proc/self/ns/{kind}").out
-                 for name in ("pause", "one", "two")}  # fmt: skip
+                 for name in MEMBERS}  # fmt: skip
         assert len(links) == 1, kind
     for kind in ("pid", "mnt"):
         links = {containerd.exec(name, "readlink", f"/proc/self/ns/{kind}").out
@@ -86,7 +88,7 @@ def test_a_member_ends_and_another_comes(containerd: Containerd) -> None:
         script = ("sh", "-c", f"exit {status}")
         answer = containerd.run("short", *script, flags=_flags("container", pause))
         assert answer.code == status, answer.err
-    assert {containerd.tasks()[name][1] for name in ("pause", "one", "two")} == {"RUNNING"}
+    assert {containerd.tasks()[name][1] for name in MEMBERS} == {"RUNNING"}
 
 
 @pytest.mark.usefixtures("pod")
