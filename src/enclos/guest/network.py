@@ -24,7 +24,7 @@ from enclos.wire.netmessages import Interface, Network, NetworkEntry
 from enclos.wire.places import PORTS_PATH
 
 _TIMEOUT_S: Final = 20.0
-_POLL_S: Final = 0.005
+_POLL_S: Final = 0.002
 _IPV6: Final = "/proc/sys/net/ipv6/conf"
 _GONE: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
 
@@ -52,16 +52,11 @@ async def configure(agent: Agent, request: Network) -> Nothing:
 
 
 async def _arrive(agent: Agent, network: GuestNetwork, interface: Interface) -> None:
-    """Find the interface at its port and move it.
-
-    The kernel hears of it by the port, and then waits for a link, of 100 ms at least, that real
-    ports need; so it is asked to look at once. It takes a device that is there already for its own.
-    """
+    """Wait for the interface at its port and move it."""
     limit = time.monotonic() + _TIMEOUT_S
     while (found := _at_port(interface.slot)) is None:
         if time.monotonic() > limit:
             raise TimedOut(f"no network interface at port {interface.slot} in {_TIMEOUT_S:g} s")
-        _look_behind(interface.slot)
         await agent.loop.sleep(_POLL_S)
     with Netlink() as own:
         moved = rtnetlink.set_link(found, name=interface.name, namespace=network.descriptor)
@@ -77,14 +72,6 @@ def _at_port(slot: int) -> int | None:
             for name in _entries(f"{port}/{device}/{virtio}/net", ""):
                 return _number(f"{port}/{device}/{virtio}/net/{name}/ifindex")
     return None
-
-
-def _look_behind(slot: int) -> None:
-    """Have the kernel look for devices behind one port."""
-    buses = f"{PORTS_PATH}.{slot:x}/pci_bus"
-    for bus in _entries(buses, "0000:"):
-        with open(f"{buses}/{bus}/rescan", "w", encoding="ascii") as file:
-            file.write("1")
 
 
 def _number(path: str) -> int | None:
