@@ -21,8 +21,9 @@ MODULES: Final = {
     "enclos.errors",
     "enclos.state",
     "enclos.state.fast",
+    "errno",
 }
-"""All that `render` may bring in on top of `os` and `sys`."""
+"""All that `render` may bring in on top of `os` and `sys`; `errno` is built in."""
 
 
 def _python(code: str, *arguments: str) -> bytes:
