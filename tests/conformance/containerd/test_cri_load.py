@@ -85,9 +85,10 @@ def test_pods_come_and_go_while_their_parts_die(cri: Cri) -> None:
 def _group(cri: Cri) -> Iterator[list[tuple[Pod, str]]]:
     """Five pods made at once, each with a container that runs; they are removed at once, too."""
     stacks = [ExitStack() for _ in range(TOGETHER)]
+    privileged = api.LinuxSandboxSecurityContext(privileged=True)
 
     def make(stack: ExitStack) -> tuple[Pod, str]:
-        pod = stack.enter_context(cri.pod())
+        pod = stack.enter_context(cri.pod(security_context=privileged))
         return pod, pod.run("sleep", "10000")
 
     with ThreadPoolExecutor(TOGETHER) as threads:
