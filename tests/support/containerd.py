@@ -70,6 +70,19 @@ netns_mounts_under_state_dir = true
 bin_dir = "/usr/lib/cni"
 conf_dir = "{place}/cni"
 """
+_BLOCKFILE: Final = """[plugins."io.containerd.snapshotter.v1.blockfile"]
+root_path = "{data}/blockfile"
+scratch_file = "{data}/scratch"
+fs_type = "ext4"
+"""
+_SCRATCH_BYTES: Final = 64 << 20
+_SANDBOXES: Final = """[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{handler}]
+runtime_type = "{launcher}"
+sandboxer = "shim"
+pod_annotations = ["io.enclos.*"]
+"""
+SANDBOXES: Final = "enclos-sandboxes"
+"""A handler whose pods the shim makes; containerd 2 has them."""
 _NETWORK: Final = """{"cniVersion": "0.4.0", "name": "pods", "plugins": [
  {"type": "bridge", "bridge": "pods0", "isGateway": true,
   "ipam": {"type": "host-local", "dataDir": "PLACE/ipam", "subnet": "10.77.0.0/24"}}]}
@@ -207,6 +220,12 @@ class Containerd:
             )
         wait_for(lambda: not self("version").code, self.log)
 
+    @property
+    def major(self) -> int:
+        """The first number of its version."""
+        words = subprocess.check_output([*self.enter, DAEMON, "--version"], text=True).split()
+        return int(words[2].removeprefix("v").split(".")[0])
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Be in its network namespace, where sockets that are made meanwhile belong."""
@@ -342,9 +361,17 @@ def _prepare(daemon: Containerd) -> None:
     disabled = "" if daemon.cri else '"io.containerd.grpc.v1.cri"'
     config = _CONFIG.format(place=daemon.place, data=daemon.data, disabled=disabled)
     launcher = daemon.place / "bin/containerd-shim-enclos-v2"
+    if daemon.major > 1:
+        config += _BLOCKFILE.format(data=daemon.data)
+        scratch = daemon.data / "scratch"
+        scratch.touch()
+        os.truncate(scratch, _SCRATCH_BYTES)
+        subprocess.run(["/usr/sbin/mkfs.ext4", "-q", scratch], check=True, timeout=60)
     if daemon.cri:
         config += _CRI.format(place=daemon.place, pause=PAUSE)
         config = containerdconfig.register(config, os.fspath(launcher))
+        if daemon.major > 1:
+            config += _SANDBOXES.format(handler=SANDBOXES, launcher=launcher)
         (daemon.place / "cni").mkdir()
         network = _NETWORK.replace("PLACE", os.fspath(daemon.place))
         (daemon.place / "cni/10-pods.conflist").write_text(network)

@@ -49,6 +49,8 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
+        if request.root:
+            await disks.mount_root(agent, name, request.root)
         await _create(agent, made, spec=spec, document=document, program=program)
         processes.open_to_others(made)
         if request.own_network:
@@ -58,6 +60,8 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         await disks.forget_local(agent, name)
         _forget(agent, made)
         raise
+    finally:
+        disks.leave_root(name)
     oom.watch(agent, made)
     return Started(made.init.pid)
 

@@ -13,7 +13,8 @@ from typing import Final
 from enclos.errors import GuestFailed, TimedOut
 from enclos.guest.agent import Agent
 from enclos.linux import libc
-from enclos.wire.places import LOCAL_PATH, LOCAL_SERIAL
+from enclos.wire.messages import RootDisk
+from enclos.wire.places import LOCAL_PATH, LOCAL_SERIAL, ROOTS_PATH
 
 _BUSYBOX: Final = "/usr/bin/busybox"
 _BLOCK: Final = "/sys/block"
@@ -48,6 +49,30 @@ def numbers(name: str) -> tuple[int, int]:
     """Major and minor number of a disk."""
     major, _, minor = _line(f"{_BLOCK}/{name}/dev").partition(":")
     return int(major), int(minor)
+
+
+async def mount_root(agent: Agent, container_id: str, disk: RootDisk) -> None:
+    """Mount a container's root file system for as long as it is made: it then has it in its own
+    mount namespace, with whose end it is unmounted. Raises `GuestFailed` if it is no such thing.
+    """
+    name = await find(agent, disk.serial)
+    path = f"{ROOTS_PATH}/{container_id}"
+    os.makedirs(path, mode=0o700)
+    try:
+        libc.mount(f"/dev/{name}", path, disk.type, disk.flags, disk.data)
+    except OSError as error:
+        raise GuestFailed(
+            f"cannot mount the root file system of type {disk.type}: {error.strerror}"
+        ) from error
+
+
+def leave_root(container_id: str) -> None:
+    """Undo `mount_root` for whoever is not in the container; nothing to undo is as good."""
+    path = f"{ROOTS_PATH}/{container_id}"
+    if os.path.ismount(path):
+        libc.umount2(path, libc.MNT_DETACH)
+    if os.path.isdir(path):
+        os.rmdir(path)
 
 
 async def prepare_local(agent: Agent, container_id: str, count: int) -> None:

@@ -100,6 +100,7 @@ def guest_spec(
     local_paths: tuple[str, ...] = (),
     notices: Notices | None = None,
     projected: frozenset[str] = frozenset(),
+    root_path: str = "",
 ) -> GuestPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
@@ -107,11 +108,13 @@ def guest_spec(
     empty for a new one. Only a network namespace may be missing in it: the agent's is joined.
     `shm` is the memory that takes the place of an engine's /dev/shm, `local_paths` what a
     privileged container gets of the machine's own disk, `notices` what it says to who waits,
-    `projected` the sources of mounts that are swapped as a whole.
+    `projected` the sources of mounts that are swapped as a whole, `root_path` where the guest has
+    a root file system that is not in the share.
     """
     linux = spec.linux or Linux()
     _refuse_impossible(linux)
     directory = f"{share}/{container_id}"
+    guest_root = root_path or f"{directory}/rootfs"
     process = notices.told(spec.process or Process()) if notices else spec.process or Process()
     devices = guestdevices.choose(linux.devices, linux.resources)
     parts = _Parts(
@@ -136,9 +139,9 @@ def guest_spec(
     guest = replace(
         spec,
         process=parts.process.process,
-        root=replace(root, path=f"{directory}/rootfs"),
+        root=replace(root, path=guest_root),
         mounts=(*parts.mounts.mounts, *parts.local.mounts, *parts.sockets),
-        hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=f"{directory}/rootfs"),
+        hooks=_guest_hooks(spec.hooks, rootfs=rootfs, guest_root=guest_root),
         annotations=_annotations(spec.annotations),
         linux=_guest_linux(linux, parts, container_id),
         extra={**spec.extra, **({} if parts.mounts.mounts else {"mounts": []})},

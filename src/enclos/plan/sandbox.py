@@ -21,6 +21,7 @@ from enclos.plan.joining import Owner, group_with, guest_paths
 from enclos.plan.machine import Host, MachinePlan, plan_machine
 from enclos.plan.notices import Notices
 from enclos.structs import dataclass
+from enclos.wire.places import ROOTS_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def plan_sandbox(
     sandbox_id: str = "",
     notices: Notices | None = None,
     projected: frozenset[str] = frozenset(),
+    own_root: bool = False,
 ) -> SandboxPlan:
     """The plan for a spec that `validate` has passed; raises `InvalidRequest`.
 
@@ -59,7 +61,7 @@ def plan_sandbox(
     the size of an engine's /dev/shm, which goes with the IPC namespace. `sandbox_id` is a
     sandbox that is there already and that the container has to go into, if not empty. `notices`
     are those that somebody waits for; `projected` are the sources of mounts that their owner
-    swaps as a whole.
+    swaps as a whole. With `own_root` its root file system is a disk, not in the share.
     """
     joined = owners or {}
     group = _group(spec, joined, container_id=container_id, sandbox_id=sandbox_id)
@@ -80,6 +82,7 @@ def plan_sandbox(
         local_paths=local if settings.local_disk_bytes else (),
         notices=notices,
         projected=projected,
+        root_path=f"{ROOTS_PATH}/{container_id}" if own_root else "",
     )
     return SandboxPlan(container_id, group, machine, container, wished.notes)
 

@@ -100,7 +100,7 @@ async def _create_in(
 
 
 def _message(
-    request: c.Create, wiring: m.Stdio, plugged: tuple[m.Disk, ...], network: str
+    request: c.Create, wiring: m.Stdio, plugged: disks.Plugged, network: str
 ) -> m.CreateContainer:
     """The same for the guest."""
     return m.CreateContainer(
@@ -109,13 +109,14 @@ def _message(
         wiring,
         request.shm_owner,
         request.shm_bytes,
-        plugged,
+        plugged.disks,
         all_devices=request.all_devices,
         local=request.local,
         network=network,
         own_network=request.own_network,
         notices=bool(request.notices),
         projected=request.projected,
+        root=plugged.root,
     )
 
 

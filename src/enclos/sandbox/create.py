@@ -46,6 +46,7 @@ from enclos.sandbox import (
     trees,
     update,
 )
+from enclos.sandbox.disksources import RootFile
 from enclos.sandbox.hostgroup import Manager
 from enclos.sandbox.place import Place
 from enclos.state import ledger, records, store
@@ -75,7 +76,9 @@ class NewContainer:
     written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
     At the socket `notify`, if any, somebody waits for the container to be ready (sd_notify(3)).
     `uplink` is what there is to be in a network of its own. With `membership` it is in a network
-    with a name instead, and `told` hears of the addresses it has there.
+    with a name instead, and `told` hears of the addresses it has there. `shm_bytes` is the size of
+    a /dev/shm that goes with its IPC namespace, 0 for what its mounts say. With `root_file` the
+    guest mounts that as its root file system, and what is at `spec.root.path` is the stand-in's.
     """
 
     id: str
@@ -95,6 +98,8 @@ class NewContainer:
     uplink: c.Uplink | None = None
     membership: Membership | None = None
     told: Callable[[Endpoint], None] | None = None
+    shm_bytes: int = 0
+    root_file: RootFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +148,11 @@ def plan_of(place: Place, new: NewContainer) -> SandboxPlan:
         settings=place.settings,
         host=place.host,
         owners=owners.find(place.root, listed),
-        shm_bytes=sharedmemory.size_bytes(new.spec.mounts),
+        shm_bytes=new.shm_bytes or sharedmemory.size_bytes(new.spec.mounts),
         sandbox_id=new.sandbox,
         notices=found,
         projected=projections.find(new.spec.mounts, new.bundle),
+        own_root=new.root_file is not None,
     )
 
 
@@ -167,13 +173,27 @@ def prepare(
         undo.pop_all()
 
 
+def prepare_here(
+    place: Place, new: NewContainer, plan: SandboxPlan
+) -> tuple[Prepared, supervisor.Start]:
+    """The same in a process that is to be the supervisor itself (`supervisor.fork_waiting`)."""
+    with ExitStack() as undo:
+        prepared = _take(place, new, plan, undo)
+        start = _reserve(place, prepared, undo)
+        undo.pop_all()
+    return prepared, start
+
+
 def complete(place: Place, prepared: Prepared, new: NewContainer) -> Created:
     """Create the container that was prepared, now with its root file system and streams."""
+    plan = prepared.plan
+    if new.root_file is not None:  # of which nobody knew when the machine was planned
+        plan = replace(plan, container=plan_of(place, new).container)
     with ExitStack() as undo:
         undo.callback(release.container, place.root, new.id)
         connection = _reach(place, prepared.plan.group.sandbox_id)
         undo.callback(_await_end, connection, new.id)
-        made = _create_in(place, replace(prepared, new=new), connection, undo)
+        made = _create_in(place, replace(prepared, new=new, plan=plan), connection, undo)
         undo.pop_all()
     return made
 
@@ -278,13 +298,12 @@ def _create_in(
     """Create in the sandbox behind `connection`; the descriptor `network` is taken over."""
     new, guest, cgroup = prepared.new, prepared.plan.container, prepared.cgroup
     with ExitStack() as opened:
-        if network >= 0:
-            opened.callback(os.close, network)
+        _close_later(network, opened)
         root = _root_path(new)
-        shown = [trees.clone(root, opened, recursive=True)]
-        shown += [trees.of_source(source, opened) for source in guest.sources]
+        tree = trees.clone(root, opened, recursive=True)
+        sources = [trees.of_source(source, opened) for source in guest.sources]
         record = replace(_record(new, root, prepared.plan.group.sandbox_id), cgroup=cgroup)
-        passed = disksources.open_all(guest, place.settings, opened)
+        passed = disksources.open_all(guest, place.settings, opened, root=new.root_file)
         standing = opened.enter_context(client.open_socket(place.root.sandbox(record.sandbox_id)))
         entrance = opened.enter_context(hostgroup.entrance(cgroup))
         home = _home(new, guest, root, opened=opened, network=network)
@@ -293,7 +312,6 @@ def _create_in(
         undo.callback(pidfd.send_signal, record.process, signal.SIGKILL)
         hooks.run(new.spec, ("prestart", "createRuntime"), record, status="creating")
         joined = _network(guest, pid_number, opened)
-        told = notices.open_socket(guest.notices, opened)
         size = _joined_size(place, new, record.sandbox_id)
         request = c.Create(
             id=new.id,
@@ -302,7 +320,7 @@ def _create_in(
             sources=len(guest.sources),
             channels=new.channels,
             attached=bool(new.stdio),
-            alike=_alike(prepared, shown[1:]),
+            alike=_alike(prepared, sources),
             disks=tuple(c.PassedDisk(d.node, d.path, d.readonly) for d in guest.disks),
             all_devices=guest.all_devices,
             local=guest.local,
@@ -319,14 +337,25 @@ def _create_in(
             projected=guest.projected,
             uplink=new.uplink,
             kept_ports=new.membership.ports if new.membership is not None else (),
+            root=_passed_root(new.root_file),
         )
-        given = [*shown, *passed, joined.descriptor, *told, *new.stdio]
+        told = notices.open_socket(guest.notices, opened)
+        given = [tree, *sources, *passed, joined.descriptor, *told, *new.stdio]
         connection.call("create", request, c.Pid, descriptors=given)
         duty = standin.Duty(new.id, "", slave=new.slave)
         standin.tell_size(connection, duty)
         standin.report_for_duty(standing, duty, pid_number)
         cacheclass.join(prepared.cache, connection)
     return Created(replace(record, status="created"), connection)
+
+
+def _close_later(descriptor: int, opened: ExitStack) -> None:
+    if descriptor >= 0:
+        opened.callback(os.close, descriptor)
+
+
+def _passed_root(root: RootFile | None) -> c.PassedRoot | None:
+    return c.PassedRoot(root.type, root.flags, root.data, readonly=root.readonly) if root else None
 
 
 def _alike(prepared: Prepared, sources: Sequence[int]) -> tuple[str, ...]:

@@ -198,6 +198,13 @@ def fail(sandbox: Sandbox, error: EnclosError) -> None:
         asyncio.get_running_loop().call_later(_CREATOR_TIMEOUT_S, stop, sandbox, reason)
 
 
+async def conclude(sandbox: Sandbox) -> None:
+    """End the sandbox for its engine, whatever runs in it; what it has written is not lost."""
+    if not sandbox.ending and sandbox.link is not None:
+        await _sync(sandbox)
+    stop(sandbox, "")
+
+
 async def abandon(sandbox: Sandbox, request: c.Named) -> None:
     """Its creator gives a container up, created or not; a sandbox without another one ends.
 

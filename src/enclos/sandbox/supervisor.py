@@ -31,8 +31,12 @@ from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from enclos.sandbox.live import Sandbox
 
+LOG: Final = "supervisor.log"
+"""In the sandbox's directory."""
 LOG_BYTES: Final = 1 << 20
 """How long a supervisor's log becomes; one more of that length is kept."""
 _DRAIN_S: Final = 5
@@ -69,24 +73,45 @@ class Front(Protocol):
         ...
 
 
+class WaitingFront(Front, Protocol):
+    """A front end that hears only later what is to be started, if anything is."""
+
+    async def wait_start(self) -> Start | None:
+        """Take requests until it is known; None if nothing is to be. Called first of all."""
+        ...
+
+
 def fork(start: Start, front: Front | None = None) -> None:
     """Start a supervisor; its socket takes connections when this returns."""
     listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
+    brought = front.descriptors if front is not None else ()
+
+    def body(outside: int) -> None:
+        write_log(start.plan.directory / LOG)
+        _run(start, listener, front, outside=outside)
+
+    _fork(body, {listener.fileno(), *brought})
+    listener.close()
+
+
+def fork_waiting(front: WaitingFront) -> None:
+    """Start a process that will be a supervisor as soon as its front end knows what of."""
+    _fork(lambda outside: _run_waiting(front, outside=outside), set(front.descriptors))
+
+
+def _fork(body: Callable[[int], None], keep: set[int]) -> None:
     middle = os.fork()
     if middle == 0:
         if os.fork() == 0:
-            _main(start, listener, front)
+            _main(body, keep)
         os._exit(0)
-    listener.close()
     os.waitpid(middle, 0)
 
 
-def _main(start: Start, listener: socket.socket, front: Front | None) -> NoReturn:
+def _main(body: Callable[[int], None], keep: set[int]) -> NoReturn:
     code = 1
-    brought = front.descriptors if front is not None else ()
     try:
-        outside = _detach(start.plan, {listener.fileno(), *brought})
-        _run(start, listener, front, outside=outside)
+        body(_detach(keep))
         code = 0
     except (EnclosError, OSError) as error:
         log.error("supervisor failed", error=error)
@@ -96,7 +121,7 @@ def _main(start: Start, listener: socket.socket, front: Front | None) -> NoRetur
         os._exit(code)
 
 
-def _detach(plan: BootPlan, keep: set[int]) -> int:
+def _detach(keep: set[int]) -> int:
     """Leave the caller's session, descriptors, signals and mount namespace; the last one's
     descriptor, for what has to be done there."""
     os.setsid()
@@ -105,7 +130,7 @@ def _detach(plan: BootPlan, keep: set[int]) -> int:
     forking.reset_signals()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     forking.null_stdio()
-    write_log(plan.directory / "supervisor.log")
+    log.divert()
     forking.close_fds_except({0, 1, 2, *keep})
     forking.set_process_name("enclos-super")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -135,32 +160,73 @@ def write_log(path: Path, *, most_bytes: int = LOG_BYTES) -> None:
 
 
 def _run(start: Start, listener: socket.socket, front: Front | None, *, outside: int) -> None:
-    phases = Phases()
     with ExitStack() as stack:
-        plan = start.plan
-        boot.make_share(plan.share, stack)
-        stack.enter_context(listener)
-        if start.template_key:
-            plan = replace(plan, template=template.find(start.templates, start.template_key))
-        _write_record(start.root, plan)
-        launched: Launched | None = None
-        failed: EnclosError | None = None
-        if plan.template is not None or not start.template_key:
-            try:
-                launched = boot.launch(plan, stack, phases)
-            except EnclosError as error:
-                failed = error
-            except OSError as error:
-                failed = MachineFailed(f"cannot start the sandbox: {error}")
+        begun = _begin(start, listener, stack, outside=outside)
         import asyncio  # late: QEMU starts meanwhile
 
+        asyncio.run(_live(begun.sandbox(), start, stack, listener=listener, front=front))
+
+
+def _run_waiting(front: WaitingFront, *, outside: int) -> None:
+    import asyncio
+
+    async def body() -> None:
+        start = await front.wait_start()
+        if start is None:
+            return
+        write_log(start.plan.directory / LOG)
+        listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
+        begun = _begin(start, listener, stack, outside=outside)
+        await _live(begun.sandbox(), start, stack, listener=listener, front=front)
+
+    with ExitStack() as stack:
+        asyncio.run(body())
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A machine under way, or why it is not."""
+
+    plan: BootPlan
+    root: StateRoot
+    phases: Phases
+    launched: Launched | None
+    failed: EnclosError | None
+    outside: int
+
+    def sandbox(self) -> Sandbox:
+        """The same for those who serve it; imports what QEMU's start has not to wait for."""
         from enclos.sandbox.live import Sandbox
 
-        phases.mark("imports")
-        sandbox = Sandbox(
-            plan, start.root, phases, launched=launched, failed=failed, outside=outside
+        self.phases.mark("imports")
+        return Sandbox(
+            self.plan,
+            self.root,
+            self.phases,
+            launched=self.launched,
+            failed=self.failed,
+            outside=self.outside,
         )
-        asyncio.run(_live(sandbox, start, stack, listener=listener, front=front))
+
+
+def _begin(start: Start, listener: socket.socket, stack: ExitStack, *, outside: int) -> _Begun:
+    """Start the machine, unless its template has to be made first; `stack` releases all."""
+    phases, plan = Phases(), start.plan
+    boot.make_share(plan.share, stack)
+    stack.enter_context(listener)
+    if start.template_key:
+        plan = replace(plan, template=template.find(start.templates, start.template_key))
+    _write_record(start.root, plan)
+    launched: Launched | None = None
+    failed: EnclosError | None = None
+    if plan.template is not None or not start.template_key:
+        try:
+            launched = boot.launch(plan, stack, phases)
+        except EnclosError as error:
+            failed = error
+        except OSError as error:
+            failed = MachineFailed(f"cannot start the sandbox: {error}")
+    return _Begun(plan, start.root, phases, launched, failed, outside)
 
 
 def _write_record(root: StateRoot, plan: BootPlan) -> None:

@@ -63,7 +63,12 @@ def answers(path: Path) -> bool:
 
 
 def publish(bundle: Path, path: Path) -> str:
-    """Write the address into the bundle; what `start` prints."""
+    """Write the address into the bundle; what `start` prints.
+
+    Every containerd takes a bare address, and has `start` called for each container of a pod. With
+    version 3 of the answer containerd 2 would do without; but then, when the shim dies, it never
+    tells that a pod's containers have ended (seen with 2.1), and 1.7 refuses it.
+    """
     url = f"{SCHEME}{path}"
     files.write_atomic(bundle / FILE, url.encode(), mode=0o600)
     return url

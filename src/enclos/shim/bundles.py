@@ -5,26 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import InvalidRequest, Unsupported
+from enclos.errors import InvalidRequest
 from enclos.linux import files
 from enclos.oci.types import Spec
 from enclos.sandbox.hostgroup import Manager
 
+_SPEC: Final = "config.json"
+_ID_BYTES: Final = 1024
 _SPEC_BYTES: Final = 16 << 20
 _SYSTEMD_PARTS: Final = 3
 
 
 def spec_text(bundle: Path) -> bytes:
-    """config.json; raises `Unsupported` where there is none, `InvalidRequest` if it is no file."""
+    """config.json; raises `InvalidRequest` if it is not there or no file."""
     try:
-        return files.read_bounded(bundle / "config.json", _SPEC_BYTES)
-    except FileNotFoundError as error:
-        raise Unsupported(
-            "a bundle without config.json: sandboxes made by the shim are not supported",
-            hint='use sandboxer = "podsandbox", which is the default',
-        ) from error
+        return files.read_bounded(bundle / _SPEC, _SPEC_BYTES)
     except OSError as error:
-        raise InvalidRequest(f"cannot read {bundle}/config.json: {error}") from error
+        raise InvalidRequest(f"cannot read {bundle}/{_SPEC}: {error}") from error
+
+
+def is_of_pod(bundle: Path) -> bool:
+    """Whether it is that of a pod without a container, which the sandbox service is to make."""
+    return not (bundle / _SPEC).exists()
+
+
+def sandbox_of(bundle: Path) -> str:
+    """The sandbox through whose shim containerd 2 has made a container without `start`, and which
+    it will not have deleted by `delete` either; empty for any other."""
+    try:
+        return files.read_bounded(bundle / "sandbox", _ID_BYTES).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 def manager(spec: Spec) -> Manager:

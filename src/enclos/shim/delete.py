@@ -14,9 +14,11 @@ from enclos import log
 from enclos.errors import EnclosError, NotFound
 from enclos.sandbox import delete, reach, release
 from enclos.sandbox.reach import KILLED_STATUS
-from enclos.shim import address, rootfs, where
+from enclos.shim import address, bundles, rootfs, where
 from enclos.shim.parse import Invocation
 from enclos.shim.proto import task_pb2
+from enclos.state import records
+from enclos.state.records import ContainerRecord
 from enclos.state.store import StateRoot
 
 
@@ -32,10 +34,25 @@ def run(call: Invocation) -> int:
     except EnclosError as error:
         log.debug("no record", container=name, error=error)
     _remove(root, name)
+    for member in _members(root, name):
+        _remove(root, member.id)
+        rootfs.unmount(Path(member.bundle))
     if call.texts["bundle"]:
         _clear(Path(call.texts["bundle"]))
     sys.stdout.buffer.write(answer.SerializeToString())
     return 0
+
+
+def _members(root: StateRoot, name: str) -> list[ContainerRecord]:
+    """Containers of a pod that is gone, which containerd has neither started nor will delete by
+    their own names."""
+    try:
+        every = records.all_containers(root)
+    except EnclosError as error:
+        log.warning("a pod's containers may be left", container=name, error=error)
+        return []
+    found = [one for one in every if one.sandbox_id == name != one.id]
+    return [one for one in found if bundles.sandbox_of(Path(one.bundle)) == name]
 
 
 def _remove(root: StateRoot, name: str) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from enclos import log
+from enclos.errors import WrongState
 from enclos.linux import fork
 from enclos.linux.cgroup import layout
 from enclos.linux.cgroup.layout import Mode
 from enclos.sandbox import ending
 from enclos.shim import address, table, watching
 from enclos.shim.events import Publisher
-from enclos.shim.server import Server
+from enclos.shim.server import Server, Services
 from enclos.shim.tasks import Shim
 from enclos.state import store
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 NAME: Final = "enclos-shim"
 ADDRESS_FILE: Final = "shim"
 """In the sandbox's directory: the path of the socket, for containers that join by namespace."""
-_LONELY_S: Final = 120
+LONELY_S: Final = 120
 """Between `start` and Create, and with no task at all."""
 _LEAVING_S: Final = 10
 """After the last task of a machine that has ended: for a Shutdown that was lost."""
@@ -44,7 +45,7 @@ class Front:
     def __init__(
         self,
         place: Place,
-        prepared: Prepared,
+        prepared: Prepared | None,
         *,
         listener: socket.socket,
         path: Path,
@@ -70,13 +71,31 @@ class Front:
 
     async def serve(self, sandbox: Sandbox) -> None:
         """See `sandbox.supervisor.Front`."""
+        self._settle()
+        shim = self._shim = self._shim_of(sandbox)
+
+        def begun(process: Process) -> None:
+            watching.begun(shim, process)
+
+        sandbox.begun = begun
+        store.write_file(sandbox.plan.directory / ADDRESS_FILE, os.fsencode(self._path))
+        await self._take(table.services(shim))
+        watching.in_background(shim, shim.publisher.run())
+        watching.in_background(shim, _end_if_lonely(shim))
+
+    def _settle(self) -> None:
+        """Be known as what we are, and log where containerd reads."""
         fork.set_process_name(NAME)
         fork.become_subreaper()
         if self._logs >= 0:
             os.dup2(self._logs, 2, inheritable=False)
         if self._debug:
             log.configure(level=log.Level.DEBUG)
-        shim = self._shim = Shim(
+
+    def _shim_of(self, sandbox: Sandbox) -> Shim:
+        if self._prepared is None:
+            raise WrongState("nothing has been prepared")
+        return Shim(
             namespace=self._namespace,
             place=self._place,
             prepared=self._prepared,
@@ -86,36 +105,40 @@ class Front:
             unified=layout.detect().mode is Mode.UNIFIED,
         )
 
-        def begun(process: Process) -> None:
-            watching.begun(shim, process)
-
-        sandbox.begun = begun
-        store.write_file(sandbox.plan.directory / ADDRESS_FILE, os.fsencode(self._path))
-        self._server = Server(table.services(shim))
-        self._serving = await self._server.listen(self._listener)
-        watching.in_background(shim, shim.publisher.run())
-        watching.in_background(shim, _end_if_lonely(shim))
+    async def _take(self, services: Services) -> None:
+        """Answer these calls from now on."""
+        if self._server is None:
+            self._server = Server(services)
+            self._serving = await self._server.listen(self._listener)
+        self._server.services = services
 
     async def outlive(self) -> None:
         """See `sandbox.supervisor.Front`."""
-        shim, server = self._shim, self._server
-        if shim is None or server is None:
+        shim = self._shim
+        if shim is None:
             return
         await _wait_unneeded(shim)
-        address.withdraw(self._path, self._listener)
-        await server.drain(timeout_s=_DRAIN_S)
-        await shim.publisher.flush(timeout_s=_DRAIN_S)
-        if self._serving is not None:
-            self._serving.close()
-        server.close()
+        await self._leave()
         for task in list(shim.background):
             task.cancel()
+
+    async def _leave(self) -> None:
+        """Give the socket back, once all has been answered and told."""
+        address.withdraw(self._path, self._listener)
+        if self._server is not None:
+            await self._server.drain(timeout_s=_DRAIN_S)
+        if self._shim is not None:
+            await self._shim.publisher.flush(timeout_s=_DRAIN_S)
+        if self._serving is not None:
+            self._serving.close()
+        if self._server is not None:
+            self._server.close()
 
 
 async def _end_if_lonely(shim: Shim) -> None:
     """End a machine that has not had a task for a long time."""
     while True:
-        await asyncio.sleep(_LONELY_S)
+        await asyncio.sleep(LONELY_S)
         if not shim.tasks:
             ending.stop(shim.sandbox, "nobody came for it")
 

@@ -23,6 +23,7 @@ from enclos.sandbox import delete as deletion
 from enclos.sandbox import ending, execute, reach
 from enclos.sandbox import start as starting
 from enclos.sandbox.create import NewContainer
+from enclos.sandbox.disksources import RootFile
 from enclos.sandbox.execute import NewProcess
 from enclos.shim import bundles, children, loggers, rootfs, stdio, watching
 from enclos.shim.proto import events_pb2, task_pb2
@@ -48,15 +49,20 @@ async def create(shim: Shim, request: task_pb2.CreateTaskRequest) -> task_pb2.Cr
         task = Task(request.id, bundle, Proc(request.id, "", streams))
         shim.add(task)
         async with task.init.busy:
-            try:
-                pid = await children.run(shim, lambda: _create(shim, task, mounts))
-            except BaseException:
-                watching.forget_task(task)
-                del shim.tasks[request.id]
-                raise
-            task.init.pid = int(pid)
+            await make(shim, task, mounts)
             shim.publisher.publish(_created(request, task))
     return task_pb2.CreateTaskResponse(pid=task.init.pid)
+
+
+async def make(shim: Shim, task: Task, mounts: list[Mount]) -> None:
+    """Have the engine create a task that is known by now; it is forgotten if that fails."""
+    try:
+        pid = await children.run(shim, lambda: _create(shim, task, mounts))
+    except BaseException:
+        watching.forget_task(task)
+        del shim.tasks[task.id]
+        raise
+    task.init.pid = int(pid)
 
 
 def _created(request: task_pb2.CreateTaskRequest, task: Task) -> events_pb2.TaskCreate:
@@ -78,29 +84,44 @@ def _created(request: task_pb2.CreateTaskRequest, task: Task) -> events_pb2.Task
 def _create(shim: Shim, task: Task, mounts: list[Mount]) -> str:
     """In a child: the engine's `create`; the pid of the stand-in."""
     streams = task.init.streams
-    rootfs.mount_all(mounts, task.bundle)
+    root_file = rootfs.file_of(mounts)
+    if root_file is not None or task.hidden:
+        rootfs.mount_empty(task.bundle)
+    else:
+        rootfs.mount_all(mounts, task.bundle)
     try:
         prepared = shim.prepared
         if prepared.new.id == task.id:
-            new = replace(prepared.new, channels=streams.channels)
+            new = replace(prepared.new, channels=streams.channels, root_file=root_file)
             made = creation.complete(shim.place, prepared, new)
         else:
-            spec = load_spec(bundles.spec_text(task.bundle))
-            new = NewContainer(
-                id=task.id,
-                bundle=task.bundle,
-                spec=spec,
-                channels=streams.channels,
-                owner="root",
-                sandbox=shim.sandbox.plan.id,
-                manager=bundles.manager(spec),
-            )
-            made = creation.create(shim.place, new)
+            made = creation.create(shim.place, _member(shim, task, root_file))
     except BaseException:
         rootfs.unmount(task.bundle)
         raise
     made.connection.close()
     return str(made.record.pid)
+
+
+def _member(shim: Shim, task: Task, root_file: RootFile | None) -> NewContainer:
+    """A container that comes into the machine."""
+    spec, shm_bytes = load_spec(bundles.spec_text(task.bundle)), 0
+    if shim.home:
+        from enclos.plan import podspec  # few pods are without a container of their own
+
+        found = podspec.member(spec, shim.home)
+        spec, shm_bytes = found.spec, found.shm_bytes
+    return NewContainer(
+        id=task.id,
+        bundle=task.bundle,
+        spec=spec,
+        channels=task.init.streams.channels,
+        owner="root",
+        sandbox=shim.sandbox.plan.id,
+        manager=bundles.manager(spec),
+        shm_bytes=shm_bytes,
+        root_file=root_file,
+    )
 
 
 @contextmanager
@@ -154,21 +175,23 @@ async def start(shim: Shim, request: task_pb2.StartRequest) -> task_pb2.StartRes
     shim.check_alive()
     async with proc.busy:
         if proc is task.init:
-            await _start_init(shim, task)
+            await run_init(shim, task)
+            shim.publisher.publish(events_pb2.TaskStart(container_id=task.id, pid=proc.pid))
         else:
             await _start_exec(shim, task, proc)
         proc.started = True
     return task_pb2.StartResponse(pid=proc.pid)
 
 
-async def _start_init(shim: Shim, task: Task) -> None:
+async def run_init(shim: Shim, task: Task) -> None:
+    """Let a container's program run."""
+
     def body() -> str:
         starting.start(shim.place.root, task.id)
         return ""
 
     _couple(task.init)
     await children.run(shim, body)
-    shim.publisher.publish(events_pb2.TaskStart(container_id=task.id, pid=task.init.pid))
 
 
 def _couple(proc: Proc) -> None:

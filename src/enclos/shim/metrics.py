@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from google.protobuf.message import Message
+
 from enclos.plan import guestfigures
 from enclos.plan.guestfigures import MOST, Files, Interface
 from enclos.shim.proto import metrics1_pb2, metrics2_pb2
@@ -172,3 +174,24 @@ def _counts(one: Interface) -> dict[str, int]:
         "tx_errors": one.sent_errors,
         "tx_dropped": one.sent_dropped,
     }
+
+
+def total(kind: type[Message], parts: Iterable[Message]) -> Message:
+    """The sums of figures of one form, one by one; what is listed by name is left out.
+
+    A figure that says there is no limit stays one.
+    """
+    out = kind()
+    for part in parts:
+        _add(out, part)
+    return out
+
+
+def _add(out: Message, part: Message) -> None:
+    for member, value in part.ListFields():
+        if member.is_repeated:
+            continue
+        if member.message_type is not None:
+            _add(getattr(out, member.name), value)
+        else:
+            setattr(out, member.name, min(getattr(out, member.name) + value, MOST))

@@ -1,5 +1,9 @@
 """The mounts that a snapshotter gives for a root file system: at BUNDLE/rootfs on the host.
 
+One that is a file with a file system in it (the snapshotters blockfile and erofs) is not mounted
+here at all: the machine gets it as a disk, and a file system that a guest may have written no
+kernel but the guest's ever reads.
+
 They are made in containerd's mount namespace, where `nerdctl cp` and others look for them, and
 taken away again by Delete and by the `delete` verb.
 """
@@ -13,6 +17,7 @@ from typing import Final
 
 from enclos.errors import InvalidRequest, MachineFailed, Unsupported
 from enclos.linux import libc, mount, overlay
+from enclos.sandbox.disksources import RootFile
 from enclos.structs import dataclass
 
 DIRECTORY: Final = "rootfs"
@@ -27,6 +32,8 @@ _FLAGS: Final = {
     "sync": libc.MS_SYNCHRONOUS,
 }
 _NO_FLAGS: Final = frozenset({"rw", "suid", "dev", "exec", "async", "defaults"})
+_IN_GUEST: Final = frozenset({"ext4", "erofs"})
+"""What the guest's kernel can mount from a disk."""
 _TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "erofs", "squashfs", "tmpfs"})
 
 
@@ -38,6 +45,28 @@ class Mount:
     source: str
     target: str
     options: tuple[str, ...]
+
+
+def file_of(mounts: Sequence[Mount]) -> RootFile | None:
+    """The file that is to be the root file system; None for mounts of the host's.
+
+    Raises `Unsupported` for such files among others, and for a file system the guest has not.
+    """
+    if not any("loop" in one.options for one in mounts):
+        return None
+    first, *others = mounts
+    if others or first.target.strip("/"):
+        raise Unsupported(
+            "root file systems of several mounts, one with the option loop, are not supported",
+            hint="use the snapshotter overlayfs, native or blockfile",
+        )
+    if first.type not in _IN_GUEST:
+        raise Unsupported(
+            f"root file systems of type {first.type[:40]} with the option loop are not supported",
+            hint=f"have the snapshotter make {' or '.join(sorted(_IN_GUEST))}",
+        )
+    flags, data = split([option for option in first.options if option != "loop"])
+    return RootFile(Path(first.source), first.type, flags, ",".join(data))
 
 
 def mount_all(mounts: Sequence[Mount], bundle: Path) -> None:
@@ -52,6 +81,12 @@ def mount_all(mounts: Sequence[Mount], bundle: Path) -> None:
     except InvalidRequest:
         unmount(bundle)
         raise
+
+
+def mount_empty(bundle: Path) -> None:
+    """Have an empty root there, where what stands for the container may put its mount points."""
+    target, flags = os.fspath(bundle / DIRECTORY), libc.MS_NOSUID | libc.MS_NODEV
+    libc.mount("enclos", target, "tmpfs", flags, "mode=755,size=1m,nr_inodes=4k")
 
 
 def unmount(bundle: Path) -> None:
@@ -69,14 +104,13 @@ def _mount(one: Mount, root: Path) -> None:
         mount.bind(one.source, target, recursive=recursive, readonly="ro" in options)
     elif one.type == "overlay":
         _overlay(options, target, one.source)
-    elif one.type in _TYPES and "loop" not in options:
+    elif one.type in _TYPES:
         flags, data = split(options)
         libc.mount(one.source, os.fspath(target), one.type, flags, ",".join(data))
     else:
-        looped = " with the option loop" if "loop" in options else ""
         raise Unsupported(
-            f"root file systems of type {one.type[:40]}{looped} are not supported",
-            hint="use the snapshotter overlayfs or native",
+            f"root file systems of type {one.type[:40]} are not supported",
+            hint="use the snapshotter overlayfs, native or blockfile",
         )
 
 

@@ -34,7 +34,7 @@ class Server:
     """The connections of one listening socket and the calls on them."""
 
     def __init__(self, services: Services) -> None:
-        self.services: Final = services
+        self.services = services
         self.connections: Final[set[Connection]] = set()
         self.calls: Final[set[asyncio.Task[None]]] = set()
 

@@ -52,11 +52,12 @@ class Proc:
 
 @dataclass(slots=True)
 class Task:
-    """A container as containerd sees it."""
+    """A container as containerd sees it; one that is `hidden` it knows as a sandbox only."""
 
     id: str
     bundle: Path
     init: Proc
+    hidden: bool = False
     execs: dict[str, Proc] = field(default_factory=dict[str, Proc])
     watcher: asyncio.Task[None] | None = None
     paused: bool = False
@@ -82,6 +83,8 @@ class Shim:
     sandbox: Sandbox
     unified: bool
     """Whether the host has version 2 of control groups only."""
+    home: str = ""
+    """Where the containers of a pod without a container have their files of /etc."""
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Nobody needs this shim any more."""
@@ -91,7 +94,7 @@ class Shim:
 
     def task(self, name: str) -> Task:
         """The task called `name`; raises `NotFound` with the words engines know."""
-        if name not in self.tasks:
+        if name not in self.tasks or self.tasks[name].hidden:
             raise NotFound(f"container {name}: container does not exist")
         return self.tasks[name]
 

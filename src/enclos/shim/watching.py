@@ -31,7 +31,7 @@ def begun(shim: Shim, process: Process) -> None:
     proc.live = process
     proc.began_ns = time.time_ns()
     proc.watcher = in_background(shim, _follow(shim, task, proc, process))
-    if proc is task.init:
+    if proc is task.init and not task.hidden:
         task.watcher = in_background(shim, _follow_memory(shim, process.id))
 
 
@@ -69,7 +69,8 @@ async def _follow(shim: Shim, task: Task, proc: Proc, process: Process) -> None:
         await _wait_execs(task)
     status = process.ended.status if process.ended is not None else KILLED_STATUS
     proc.exit = Exit(status, host_time(process.ended_ns, proc.began_ns, time.time_ns()))
-    shim.publisher.publish(exit_event(proc, proc.exit))
+    if not task.hidden:
+        shim.publisher.publish(exit_event(proc, proc.exit))
     proc.over.set()
 
 

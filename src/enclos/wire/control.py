@@ -35,6 +35,16 @@ class PassedDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedRoot:
+    """A file with the file system that is a container's root: type, flags and data of mount(2)."""
+
+    type: str
+    flags: int
+    data: str
+    readonly: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedPort:
     """`count` ports of a container from `port` on, to be reached at the host's from `host_port` on.
 
@@ -63,10 +73,10 @@ class Uplink:
 @dataclass(frozen=True, slots=True)
 class Create:
     """Make a container. Descriptors: root file system tree, one tree per shared source, one
-    block device for each of `disks`, a disk to be the sandbox's own where `local` is not 0, the
-    network namespace, a connected socket where `notices`, then stdin, stdout, stderr where
-    `attached` (one descriptor, read and written, with a terminal; its input, if any, and its
-    output where that is `split`).
+    block device for each of `disks`, the file of a `root`, if any, a disk to be the sandbox's own
+    where `local` is not 0, the network namespace, a connected socket where `notices`, then stdin,
+    stdout, stderr where `attached` (one descriptor, read and written, with a terminal; its input,
+    if any, and its output where that is `split`).
 
     `spec` is the guest's config.json; `record` the container's record as state/records encodes
     it; `log` the file that output is recorded in, or empty; `shm_…` are the agent's. The machine
@@ -78,7 +88,8 @@ class Create:
     names of shared sources that are swapped as a whole. `uplink`, if any, is what there is to be in
     a new network; at `kept_ports` the host lets nobody else listen. `alike` has a text per source:
     those with an equal one, if it is not empty, are the same file or directory with the same
-    rights, and mounted once.
+    rights, and mounted once. The guest mounts a `root`,
+    of which the host mounts nothing.
     """
 
     id: str
@@ -104,6 +115,7 @@ class Create:
     projected: tuple[str, ...] = ()
     uplink: Uplink | None = None
     kept_ports: tuple[PublishedPort, ...] = ()
+    root: PassedRoot | None = None
 
 
 @dataclass(frozen=True, slots=True)

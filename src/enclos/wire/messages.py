@@ -112,6 +112,19 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class RootDisk:
+    """A disk of the machine, found by its serial number, to be mounted at ROOTS_PATH/ID.
+
+    `type`, `flags` and `data` are those of mount(2).
+    """
+
+    serial: str
+    type: str
+    flags: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateContainer:
     """Make a container; `spec` is the guest's config.json, ready for crun but for devices.
 
@@ -122,7 +135,7 @@ class CreateContainer:
     by the container's id; with `own_network` crun makes it, within a user namespace, and it gets
     the name afterwards. With `notices` there is a socket at NOTICES_PATH/ID/NOTICES_NAME.
     `projected` names the volumes of the share that the container has as copies, below
-    PROJECTIONS_PATH/ID.
+    PROJECTIONS_PATH/ID. `root` is the disk with its root file system, if that is not in the share.
     """
 
     id: str
@@ -137,6 +150,7 @@ class CreateContainer:
     own_network: bool = False
     notices: bool = False
     projected: tuple[str, ...] = ()
+    root: RootDisk | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ ROWS: Final = (
     Row("Delete", t.DeleteRequest(id="box"), STATE, "that is not stopped: running"),
     Row("Create", t.CreateTaskRequest(id="box"), EXISTS, "already exists"),
     Row("Create", t.CreateTaskRequest(id="../x"), INVALID, "../x"),
-    Row("Create", t.CreateTaskRequest(id="x", bundle="/no/such"), NOT_IMPLEMENTED, "config.json"),
+    Row("Create", t.CreateTaskRequest(id="x", bundle="/no/such"), INVALID, "config.json"),
     Row("Create", t.CreateTaskRequest(id="x", checkpoint="/c"), NOT_IMPLEMENTED, "checkpoints"),
     Row("Create", t.CreateTaskRequest(id="x", stdout="ftp://x"), NOT_IMPLEMENTED, "'ftp'"),
     Row("Create", t.CreateTaskRequest(id="x", stdout="/no/such"), INVALID, "standard streams"),
@@ -117,7 +117,8 @@ def _program(containerd: Containerd, *words: str, cwd: Path = Path("/")) -> tupl
         (("-no-such",), "flag provided but not defined: -no-such"),
         (("-id",), "flag needs an argument: -id"),
         (("-id", "x", "stop"), "unknown verb 'stop'"),
-        (("-namespace", "a/b", "-id", "x", "start"), "without config.json"),
+        (("-namespace", "a/b", "-id", "x", "start"), "a/b"),
+        (("-namespace", "ns", "-id", "../x", "start"), "../x"),
     ],
 )
 def test_an_impossible_command_line(

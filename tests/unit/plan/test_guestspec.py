@@ -43,6 +43,12 @@ def test_the_root_is_in_the_share() -> None:
     assert guest(specs.runc(), share="/s")["root"]["path"] == "/s/c1/rootfs"
 
 
+def test_a_root_that_is_a_disk() -> None:
+    found = plan(specs.runc(), root_path="/run/enclos/roots/c1")
+    assert json.loads(found.spec_json)["root"] == {"path": "/run/enclos/roots/c1", "readonly": True}
+    assert found.rootfs == "/b/rootfs"
+
+
 def test_the_guest_understands_the_plan() -> None:
     for document in (specs.minimal(), specs.runc(), specs.podman()):
         validate(load_spec(plan(document).spec_json))

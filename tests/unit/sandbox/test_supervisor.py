@@ -68,9 +68,7 @@ def test_a_supervisor_does_not_end_without_a_word(
 
     monkeypatch.setattr(supervisor, "_detach", _break)
     monkeypatch.setattr(os, "_exit", leave)
-    start = cast("Any", SimpleNamespace(plan=None))
-    listener = cast("Any", SimpleNamespace(fileno=lambda: 9))
     with pytest.raises(SystemExit) as ended:
-        supervisor._main(start, listener, None)
+        supervisor._main(lambda _: None, set())
     assert ended.value.code == 1
     assert "supervisor broke error=KeyError('a fault')" in capfd.readouterr().err

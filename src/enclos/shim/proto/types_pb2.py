@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nclos/shim/proto/types.proto\x12\x10\x63ontainerd.types\x1a\x19google/protobuf/any.proto\"F\n\x05Mount\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0f\n\x07options\x18\x04 \x03(\t\"\x96\x02\n\x0bRuntimeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x07version\x18\x02 \x01(\x0b\x32 .containerd.types.RuntimeVersion\x12%\n\x07options\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\x12&\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x43\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32..containerd.types.RuntimeInfo.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x0eRuntimeVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nclos/shim/proto/types.proto\x12\x10\x63ontainerd.types\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"F\n\x05Mount\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0f\n\x07options\x18\x04 \x03(\t\"\x96\x02\n\x0bRuntimeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x07version\x18\x02 \x01(\x0b\x32 .containerd.types.RuntimeVersion\x12%\n\x07options\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\x12&\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x43\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32..containerd.types.RuntimeInfo.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x0eRuntimeVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\"Q\n\x08Platform\x12\n\n\x02os\x18\x01 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x02 \x01(\t\x12\x0f\n\x07variant\x18\x03 \x01(\t\x12\x12\n\nos_version\x18\x04 \x01(\t\"g\n\x06Metric\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02id\x18\x02 \x01(\t\x12\"\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Anyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_MOUNT']._serialized_start=78
-  _globals['_MOUNT']._serialized_end=148
-  _globals['_RUNTIMEINFO']._serialized_start=151
-  _globals['_RUNTIMEINFO']._serialized_end=429
-  _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._serialized_start=379
-  _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._serialized_end=429
-  _globals['_RUNTIMEVERSION']._serialized_start=431
-  _globals['_RUNTIMEVERSION']._serialized_end=482
+  _globals['_MOUNT']._serialized_start=111
+  _globals['_MOUNT']._serialized_end=181
+  _globals['_RUNTIMEINFO']._serialized_start=184
+  _globals['_RUNTIMEINFO']._serialized_end=462
+  _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._serialized_start=412
+  _globals['_RUNTIMEINFO_ANNOTATIONSENTRY']._serialized_end=462
+  _globals['_RUNTIMEVERSION']._serialized_start=464
+  _globals['_RUNTIMEVERSION']._serialized_end=515
+  _globals['_PLATFORM']._serialized_start=517
+  _globals['_PLATFORM']._serialized_end=598
+  _globals['_METRIC']._serialized_start=600
+  _globals['_METRIC']._serialized_end=703
 # @@protoc_insertion_point(module_scope)
