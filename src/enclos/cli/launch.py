@@ -20,6 +20,7 @@ from enclos.linux import files, libc
 from enclos.plan.runmounts import MountRequest, Source
 from enclos.sandbox import create, delete, start
 from enclos.sandbox.client import Connection
+from enclos.sandbox.newcontainer import Created, NewContainer
 from enclos.state import records
 from enclos.state.definitions import Definition
 from enclos.storage import rootfs, volumes
@@ -97,14 +98,14 @@ def _forget_last(home: Home, container_id: str) -> None:
         return  # never started, or the host was
 
 
-def _create(home: Home, definition: Definition, how: Launch) -> create.Created:
+def _create(home: Home, definition: Definition, how: Launch) -> Created:
     console = how.console
     channels = c.Channels(stdin=definition.interactive, terminal=definition.tty)
     plain = console is not None and not definition.tty
     log = belongings.log_of(home, definition.id)
     ready = networking.ready(home, definition)
     with ExitStack() as mounted:  # ours only until the sandbox has its own
-        new = create.NewContainer(
+        new = NewContainer(
             id=definition.id,
             bundle=lookup.directory(home, definition.id),
             spec=ready.spec,

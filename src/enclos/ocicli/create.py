@@ -11,7 +11,7 @@ from enclos.ocicli.bundle import Streams
 from enclos.ocicli.parse import Invocation
 from enclos.plan.notices import VARIABLE
 from enclos.sandbox import create, delete
-from enclos.sandbox.create import Created
+from enclos.sandbox.newcontainer import Created, NewContainer
 
 
 def run(call: Invocation) -> int:
@@ -27,7 +27,7 @@ def run(call: Invocation) -> int:
 def make(call: Invocation, streams: Streams) -> Created:
     """Create the container with these streams, and tell who asked its pid."""
     path, spec = bundle.read(call)
-    new = create.NewContainer(
+    new = NewContainer(
         id=call.arguments[0],
         bundle=path,
         spec=spec,

@@ -9,7 +9,7 @@ from enclos.ocicli.bundle import Streams
 from enclos.ocicli.forward import forwarding
 from enclos.ocicli.parse import Invocation
 from enclos.sandbox import delete, start, wait
-from enclos.sandbox.create import Created
+from enclos.sandbox.newcontainer import Created
 from enclos.state.store import StateRoot
 
 

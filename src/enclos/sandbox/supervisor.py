@@ -8,37 +8,29 @@ resource on one exit stack; its children die with it.
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from enclos import log
 from enclos.errors import EnclosError, MachineFailed, TimedOut, Unclean
 from enclos.hypervisor.qemu import template
 from enclos.linux import fork as forking
-from enclos.linux import jail, libc, mount, namespaces, pid, unixsocket
-from enclos.sandbox import boot, release
+from enclos.linux import jail, libc, pid, unixsocket
+from enclos.sandbox import boot, daemon, release
 from enclos.sandbox.boot import BootPlan, Launched, Phases
-from enclos.state import ledger, records, store
+from enclos.state import ledger, records
 from enclos.state.ledger import Fields
 from enclos.state.store import StateRoot
 from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from enclos.sandbox.live import Sandbox
 
-LOG: Final = "supervisor.log"
-"""In the sandbox's directory."""
-LOG_BYTES: Final = 1 << 20
-"""How long a supervisor's log becomes; one more of that length is kept."""
 _DRAIN_S: Final = 5
 _BACKLOG: Final = 64
 _LONELY_S: Final = 20
@@ -87,76 +79,16 @@ def fork(start: Start, front: Front | None = None) -> None:
     brought = front.descriptors if front is not None else ()
 
     def body(outside: int) -> None:
-        write_log(start.plan.directory / LOG)
+        daemon.write_log(start.plan.directory / daemon.LOG)
         _run(start, listener, front, outside=outside)
 
-    _fork(body, {listener.fileno(), *brought})
+    daemon.fork(body, {listener.fileno(), *brought})
     listener.close()
 
 
 def fork_waiting(front: WaitingFront) -> None:
     """Start a process that will be a supervisor as soon as its front end knows what of."""
-    _fork(lambda outside: _run_waiting(front, outside=outside), set(front.descriptors))
-
-
-def _fork(body: Callable[[int], None], keep: set[int]) -> None:
-    middle = os.fork()
-    if middle == 0:
-        if os.fork() == 0:
-            _main(body, keep)
-        os._exit(0)
-    os.waitpid(middle, 0)
-
-
-def _main(body: Callable[[int], None], keep: set[int]) -> NoReturn:
-    code = 1
-    try:
-        body(_detach(keep))
-        code = 0
-    except (EnclosError, OSError) as error:
-        log.error("supervisor failed", error=error)
-    except Exception as error:  # noqa: BLE001 - the edge: nobody hears of it after os._exit
-        log.error("supervisor broke", error=repr(error))
-    finally:
-        os._exit(code)
-
-
-def _detach(keep: set[int]) -> int:
-    """Leave the caller's session, descriptors, signals and mount namespace; the last one's
-    descriptor, for what has to be done there."""
-    os.setsid()
-    os.chdir("/")
-    os.umask(0o077)
-    forking.reset_signals()
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    forking.null_stdio()
-    log.divert()
-    forking.close_fds_except({0, 1, 2, *keep})
-    forking.set_process_name("enclos-super")
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    outside = namespaces.open_namespace(namespaces.path_of("mount"))
-    libc.unshare(libc.CLONE_NEWNS)
-    mount.make_slave(Path("/"))
-    return outside
-
-
-def write_log(path: Path, *, most_bytes: int = LOG_BYTES) -> None:
-    """Have all that is said from now on in the file `path`, which is set aside when it is full."""
-
-    def begin() -> None:
-        output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
-
-    def begin_anew() -> None:
-        store.set_aside(path)
-        begin()
-
-    begin()
-    log.divert()
-    log.limit(most_bytes, begin_anew)
+    daemon.fork(lambda outside: _run_waiting(front, outside=outside), set(front.descriptors))
 
 
 def _run(start: Start, listener: socket.socket, front: Front | None, *, outside: int) -> None:
@@ -174,7 +106,7 @@ def _run_waiting(front: WaitingFront, *, outside: int) -> None:
         start = await front.wait_start()
         if start is None:
             return
-        write_log(start.plan.directory / LOG)
+        daemon.write_log(start.plan.directory / daemon.LOG)
         listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
         begun = _begin(start, listener, stack, outside=outside)
         await _live(begun.sandbox(), start, stack, listener=listener, front=front)

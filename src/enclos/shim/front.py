@@ -25,8 +25,8 @@ from enclos.shim.tasks import Shim
 from enclos.state import store
 
 if TYPE_CHECKING:
-    from enclos.sandbox.create import Prepared
     from enclos.sandbox.live import Process, Sandbox
+    from enclos.sandbox.newcontainer import Prepared
     from enclos.sandbox.place import Place
 
 NAME: Final = "enclos-shim"

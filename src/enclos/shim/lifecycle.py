@@ -22,9 +22,9 @@ from enclos.sandbox import create as creation
 from enclos.sandbox import delete as deletion
 from enclos.sandbox import ending, execute, reach
 from enclos.sandbox import start as starting
-from enclos.sandbox.create import NewContainer
 from enclos.sandbox.disksources import RootFile
 from enclos.sandbox.execute import NewProcess
+from enclos.sandbox.newcontainer import NewContainer
 from enclos.shim import bundles, children, loggers, rootfs, stdio, watching
 from enclos.shim.proto import events_pb2, task_pb2
 from enclos.shim.rootfs import Mount

@@ -19,7 +19,7 @@ from enclos.plan import podspec
 from enclos.sandbox import create as creation
 from enclos.sandbox import delete as deletion
 from enclos.sandbox import ending, release
-from enclos.sandbox.create import NewContainer, Prepared
+from enclos.sandbox.newcontainer import NewContainer, Prepared
 from enclos.sandbox.supervisor import Start
 from enclos.shim import bundles, children, lifecycle, podconfig, rootfs, stdio
 from enclos.shim.proto import sandbox_pb2

@@ -22,8 +22,8 @@ from enclos.oci.load import load_spec
 from enclos.oci.types import Spec
 from enclos.plan.grouping import sandbox_of
 from enclos.sandbox import create, supervisor
-from enclos.sandbox.create import NewContainer
 from enclos.sandbox.hostgroup import Manager
+from enclos.sandbox.newcontainer import NewContainer
 from enclos.sandbox.place import Place, open_place
 from enclos.shim import address, bundles, options, where
 from enclos.shim.front import ADDRESS_FILE, Front

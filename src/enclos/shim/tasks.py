@@ -14,8 +14,8 @@ from enclos.shim.stdio import Stdio
 from enclos.structs import dataclass
 
 if TYPE_CHECKING:
-    from enclos.sandbox.create import Prepared
     from enclos.sandbox.live import Process, Sandbox
+    from enclos.sandbox.newcontainer import Prepared
     from enclos.sandbox.place import Place
 
 

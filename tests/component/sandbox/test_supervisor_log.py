@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from enclos import log
-from enclos.sandbox import supervisor
+from enclos.sandbox import daemon
 from tests.support.children import inside
 
 MOST_BYTES = 20_000
@@ -16,7 +16,7 @@ def test_the_last_lines_are_kept_and_no_more_than_twice_the_limit(tmp_path: Path
     place = tmp_path / "supervisor.log"
 
     def body() -> None:
-        supervisor.write_log(place, most_bytes=MOST_BYTES)
+        daemon.write_log(place, most_bytes=MOST_BYTES)
         for number in range(1000):
             log.error("the guest said", number=number, text="x" * 100)
             os.write(1, b"a child of ours\n")
@@ -36,7 +36,7 @@ def test_a_log_whose_directory_has_gone_breaks_nothing(tmp_path: Path) -> None:
     place.mkdir()
 
     def body() -> None:
-        supervisor.write_log(place / "supervisor.log", most_bytes=100)
+        daemon.write_log(place / "supervisor.log", most_bytes=100)
         (place / "supervisor.log").unlink()
         place.rmdir()
         for number in range(100):

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, cast
 import pytest
 
 from enclos.errors import MachineFailed
-from enclos.sandbox import containers, ending, supervisor
+from enclos.sandbox import containers, daemon, ending, supervisor
 
 
 def _break(*_: object) -> NoReturn:
@@ -66,9 +66,9 @@ def test_a_supervisor_does_not_end_without_a_word(
     def leave(code: int) -> NoReturn:
         raise SystemExit(code)
 
-    monkeypatch.setattr(supervisor, "_detach", _break)
+    monkeypatch.setattr(daemon, "_detach", _break)
     monkeypatch.setattr(os, "_exit", leave)
     with pytest.raises(SystemExit) as ended:
-        supervisor._main(lambda _: None, set())
+        daemon._main(lambda _: None, set())
     assert ended.value.code == 1
     assert "supervisor broke error=KeyError('a fault')" in capfd.readouterr().err
