@@ -42,7 +42,10 @@ def broken(sandbox: Sandbox, what: str, *, hint: str = "") -> None:
     """End a sandbox of whose machine a part is gone.
 
     One that is being started gets a moment to find that out: it knows better what to do about it.
+    If it has failed already, this is only what follows from that.
     """
+    if sandbox.failed is not None:
+        return
     if sandbox.ready.is_set():
         ending.stop(sandbox, _reason(sandbox, what))
         return

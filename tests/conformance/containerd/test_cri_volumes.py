@@ -112,7 +112,8 @@ def test_directories_and_files_of_the_host(pods: tuple[Pod, Pod], tmp_path: Path
         said = pod.exec(name, "sh", "-c", script)
         (place / "directory/later").write_text("")
         (place / "single").write_text("changed in place\n")
-        after = pod.exec(name, "sh", "-c", "ls /d; cat /etc/single")[1]
+        seen = "until grep -q place /etc/single; do sleep 1; done; ls /d; cat /etc/single"
+        after = pod.exec(name, "timeout", "60", "sh", "-c", seen)[1]  # a second later at most
         return said[:2], after, (place / "made/f").read_text(), (place / "empty").read_text()
 
     said, after, *_ = both(pods, tmp_path, look)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, cast
 import pytest
 
 from enclos.errors import MachineFailed
-from enclos.sandbox import containers, daemon, ending, supervisor
+from enclos.sandbox import containers, daemon, ending, supervisor, watch
 
 
 def _break(*_: object) -> NoReturn:
@@ -50,6 +50,10 @@ def test_who_is_yet_to_ask_for_a_container_hears_of_it_too(
 
     async def play() -> None:
         sandbox = await _booted(containers={})
+        assert not sandbox.stopped
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ending, "stop", lambda _, why: sandbox.stopped.append(why))
+            watch.broken(sandbox, "QEMU ended unexpectedly")  # as it was told to, by the failure
         assert not sandbox.stopped
         with pytest.raises(MachineFailed, match="a fault"):
             await containers._wait_ready(sandbox)
