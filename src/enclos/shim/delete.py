@@ -6,6 +6,7 @@ removes the machine, the mounts and the socket.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,14 +34,28 @@ def run(call: Invocation) -> int:
         answer.exit_status = KILLED_STATUS if record.exit_status is None else record.exit_status
     except EnclosError as error:
         log.debug("no record", container=name, error=error)
+    if not _overtaken():
+        _clean_up(root, name, call.texts["bundle"])
+    sys.stdout.buffer.write(answer.SerializeToString())
+    return 0
+
+
+def _overtaken() -> bool:
+    """Whether the task has been deleted meanwhile: what has its name now is another's.
+
+    containerd calls this in the bundle's directory, also while it removes that itself after a
+    Delete; a task that is created then with the same name makes a new directory.
+    """
+    return os.stat(".").st_nlink == 0
+
+
+def _clean_up(root: StateRoot, name: str, bundle: str) -> None:
     _remove(root, name)
     for member in _members(root, name):
         _remove(root, member.id)
         rootfs.unmount(Path(member.bundle))
-    if call.texts["bundle"]:
-        _clear(Path(call.texts["bundle"]))
-    sys.stdout.buffer.write(answer.SerializeToString())
-    return 0
+    if bundle:
+        _clear(Path(bundle))
 
 
 def _members(root: StateRoot, name: str) -> list[ContainerRecord]:

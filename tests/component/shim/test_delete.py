@@ -67,3 +67,22 @@ def test_the_answer_of_start(tmp_path: Path) -> None:
     path = tmp_path / "s"
     assert address.publish(tmp_path, path) == f"unix://{path}"
     assert address.published(tmp_path) == path
+
+
+def test_a_call_that_a_new_task_has_overtaken_leaves_that_alone(
+    root: StateRoot,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """containerd calls it in the bundle, which it removes at the same time after a Delete."""
+    bundle = tmp_path / "task"
+    bundle.mkdir()
+    monkeypatch.chdir(bundle)
+    bundle.rmdir()
+    _stopped(root, "task", "task", bundle, status=7)
+    assert _delete("task", bundle, capfdbinary) == 7
+    assert root.container_ids() == ["task"]
+    monkeypatch.chdir(bundle)
+    assert _delete("task", bundle, capfdbinary) == 7
+    assert root.container_ids() == []
