@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from enclos.cli import complain
+from enclos.cli import complain, lookup
 from enclos.cli.output import Columns
 from enclos.errors import EnclosError
 from enclos.plan.bridging import Endpoint, NamedNetwork
 
 FAILED: Final = 1
 """docker's exit status of these verbs, bad command lines apart."""
-SHORT: Final = 12
 COLUMNS: Final = Columns(
     {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "IPv6": "IPV6",
      "Internal": "INTERNAL", "Labels": "LABELS", "CreatedAt": "CREATED AT", "Subnets": "SUBNETS"},
@@ -33,7 +32,7 @@ def status(act: Callable[[], object]) -> int:
 def row(network: NamedNetwork, *, truncate: bool) -> dict[str, object]:
     """One line of the listing."""
     return {
-        "ID": network.id[:SHORT] if truncate else network.id,
+        "ID": network.id[: lookup.SHORT] if truncate else network.id,
         "Name": network.name,
         "Driver": "bridge",
         "Scope": "local",

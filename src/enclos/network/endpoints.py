@@ -120,7 +120,7 @@ def _disconnect(networks: Networks, endpoint: Endpoint, fields: Fields) -> None:
                 raise
             log.info("it was never connected", container=endpoint.container, error=error)
         if kept <= {""}:
-            for link in _links(netlink):
+            for link in looking.links(netlink):
                 if link.name == bridge:
                     _remove(netlink, link)
 
@@ -170,13 +170,9 @@ def _stage() -> Iterator[str]:
 
 
 def _ports(netlink: Netlink, bridge: str) -> list[Link]:
-    links = _links(netlink)
+    links = looking.links(netlink)
     indexes = {link.index for link in links if link.name == bridge}
     return [link for link in links if link.master in indexes]
-
-
-def _links(netlink: Netlink) -> list[Link]:
-    return [rtnetlink.link(body) for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)]
 
 
 def _remove(netlink: Netlink, link: Link) -> None:

@@ -17,6 +17,7 @@ from enclos.linux.netlink import GROUPS, Netlink
 from enclos.plan.network import Facts
 from enclos.structs import dataclass
 from enclos.wire import rtnetlink
+from enclos.wire.rtnetlink import Link
 
 _KINDS = ("address", "route", "rule", "neighbour")
 
@@ -76,15 +77,18 @@ def inside(descriptor: int, path: str = "") -> Iterator[None]:
 def look(namespace: Namespace) -> Facts:
     """All links, addresses, routes, rules and neighbours."""
     netlink = namespace.netlink
-    links = tuple(
-        rtnetlink.link(body) for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)
-    )
+    found = tuple(links(netlink))
     entries = tuple(
         rtnetlink.entry(kind, body)
         for kind in _KINDS
         for body in netlink.dump(rtnetlink.KINDS[kind].get, rtnetlink.all_of(kind))
     )
-    return Facts(links, entries)
+    return Facts(found, entries)
+
+
+def links(netlink: Netlink) -> list[Link]:
+    """The interfaces of the namespace that the socket is of."""
+    return [rtnetlink.link(body) for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)]
 
 
 def find(path: str, identity: tuple[int, int]) -> int | None:

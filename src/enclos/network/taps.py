@@ -97,7 +97,7 @@ def _made(namespace: Namespace, link: Link, *, queues: int) -> Iterator[Tap]:
 
 
 def _index(netlink: Netlink, name: str) -> int:
-    for body in netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS):
-        if (link := rtnetlink.link(body)).name == name:
+    for link in namespaces.links(netlink):
+        if link.name == name:
             return link.index
     raise OSError(errno.ENODEV, f"no interface {name}")

@@ -119,8 +119,9 @@ def grown_vcpus(cpus: Iterable[Cpu | None], now: int, *, settings: Settings, hos
     """
     listed = [cpu for cpu in cpus if cpu is not None]
     alone = [_vcpus(cpu, 0, settings=settings, host=host)[0] for cpu in listed if _bounded(cpu)]
-    shares = [_quota(cpu) / (cpu.period or _DEFAULT_PERIOD_US) for cpu in listed]
-    wanted = max(*alone, math.ceil(sum(shares)), 1)
+    period = math.lcm(*(cpu.period or _DEFAULT_PERIOD_US for cpu in listed))
+    used = sum(_quota(cpu) * (period // (cpu.period or _DEFAULT_PERIOD_US)) for cpu in listed)
+    wanted = max(*alone, -(-used // period), 1)
     return max(now, min(wanted, _most_vcpus(settings, host)))
 
 

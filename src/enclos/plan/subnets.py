@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, TypeAlias
 
@@ -157,14 +157,10 @@ def _one(network: Network, wanted: Sequence[str], used: set[str]) -> str:
                 f"the address {text} is already in use", hint="see: enclos network inspect"
             )
         return str(address)
-    for free in _candidates(network):
+    for free in map(str, network.hosts()):
         if free not in used:
             return free
     raise Exists(f"every address of {network} is in use", hint="see: enclos network inspect")
-
-
-def _candidates(network: Network) -> Iterator[str]:
-    return map(str, network.hosts())
 
 
 def mac_of(address: str) -> str:

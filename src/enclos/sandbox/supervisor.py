@@ -174,7 +174,6 @@ def _write_record(root: StateRoot, plan: BootPlan) -> None:
             accelerator=plan.board.accelerator,
             template=plan.template.key if plan.template else "",
             vcpus=plan.vcpus,
-            most_vcpus=plan.board.vcpus + plan.board.spare_vcpus,
             memory_bytes=plan.memory_bytes,
             kernel="",
         ),

@@ -67,10 +67,7 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRecord:
-    """A sandbox: its supervisor, its machine, its containers in order of creation.
-
-    The machine can have up to `most_vcpus` without being made anew.
-    """
+    """A sandbox: its supervisor, its machine, its containers in order of creation."""
 
     id: str
     supervisor_pid: int
@@ -82,7 +79,6 @@ class SandboxRecord:
     memory_bytes: int
     kernel: str
     containers: tuple[str, ...] = ()
-    most_vcpus: int = 0
     format: int = FORMAT
 
     @property

@@ -145,6 +145,9 @@ def test_cpus_are_added_up() -> None:
     assert grown(half, two) == 3
     assert grown(two, two, two) == 4, "the host has no more"
     assert grown(Cpu(cpus="0-2"), half) == 3
+    parts = (Cpu(quota=us) for us in (10_000, 10_000, 220_000, 60_000))
+    assert grown(*parts, host=Host(cores=8)) == 3, "exactly, whatever fractions add up to"
+    assert grown(Cpu(quota=30_000, period=30_000), half, half) == 2
 
 
 def test_no_cpu_is_taken_away() -> None:
