@@ -71,17 +71,6 @@ def run_and_exit(body: Callable[[], int]) -> NoReturn:
         os._exit(status)
 
 
-def apart(body: Callable[[], int]) -> int:
-    """Run `body` in a child of ours and wait for its status; what it changes of itself is its own.
-
-    Raises `OSError` if the fork fails.
-    """
-    child = os.fork()
-    if child == 0:
-        run_and_exit(body)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def spawn_detached(
     argv: Sequence[str], *, environment: Mapping[str, str], descriptors: Mapping[int, int]
 ) -> ProcessRef:

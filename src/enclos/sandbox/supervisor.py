@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from enclos import log
-from enclos.errors import EnclosError, MachineFailed, TimedOut, Unclean
+from enclos.errors import EnclosError, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import template
-from enclos.linux import fork as forking
-from enclos.linux import jail, libc, pid, unixsocket
+from enclos.linux import errand, jail, libc, pid, unixsocket
 from enclos.sandbox import boot, daemon, release
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.state import ledger, records
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from enclos.sandbox.live import Sandbox
 
 _DRAIN_S: Final = 5
+_LEAVE_S: Final = 240
+"""For a container to leave its network, waiting for others that do so at the moment."""
 _BACKLOG: Final = 64
 _LONELY_S: Final = 20
 _AGAIN: Final = "its template is now removed: try again, and the start makes a new one"
@@ -209,7 +210,7 @@ async def _live(
     if sandbox.machine is not None:
         await sandbox.machine.close()
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    whole = _release(sandbox, stack)
+    whole = await _release(sandbox, stack)
     for container in list(sandbox.containers.values()):
         await ending.finish(sandbox, container)
     if whole:
@@ -221,7 +222,7 @@ async def _live(
         await front.outlive()
 
 
-def _release(sandbox: Sandbox, stack: ExitStack) -> bool:
+async def _release(sandbox: Sandbox, stack: ExitStack) -> bool:
     """Release every resource, whatever comes of the others: how containers ended is to be told.
 
     Whether all of it went; what did not is in the ledger, for `sweep`.
@@ -231,35 +232,34 @@ def _release(sandbox: Sandbox, stack: ExitStack) -> bool:
     try:
         with stack:
             stack.callback(networks.close_all, sandbox)
-            _disconnect(sandbox)
+            await _disconnect(sandbox)
     except (EnclosError, OSError) as error:
         log.error("not everything could be released", error=error)
         return False
     return True
 
 
-def _disconnect(sandbox: Sandbox) -> None:
+async def _disconnect(sandbox: Sandbox) -> None:
     """Give back what containers have in networks with names.
 
     Outside of our mount namespace, which a daemon that is started for it would keep. Raises
-    `Unclean`.
+    `MachineFailed`.
     """
+    from enclos.sandbox import children
+
     held = ledger.of_sandbox(sandbox.plan.directory)
     for entry in held.entries():
         if entry.kind == release.ENDPOINT:
-            if forking.apart(partial(_release_outside, sandbox.outside, entry.fields)):
-                raise Unclean("a container cannot leave its network", hint="run: enclos sweep")
+            leave = partial(_release_outside, sandbox.outside, entry.fields)
+            name = "a container cannot leave its network"
+            with errand.sent(name, leave, keep=(sandbox.outside,)) as work:
+                await children.wait_done(work, timeout_s=_LEAVE_S)
             held.clear(entry)
 
 
-def _release_outside(outside: int, fields: Fields) -> int:
+def _release_outside(outside: int, fields: Fields) -> None:
     libc.setns(outside, libc.CLONE_NEWNS)
-    try:
-        release.RELEASES[release.ENDPOINT](fields)
-    except (EnclosError, OSError) as error:
-        log.error("the container cannot leave its network", error=error)
-        return 1
-    return 0
+    release.RELEASES[release.ENDPOINT](fields)
 
 
 def _forget(sandbox: Sandbox) -> None:
