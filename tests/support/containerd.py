@@ -40,6 +40,8 @@ DAEMON: Final = "/usr/bin/containerd"
 CLIENT: Final = "/usr/bin/ctr"
 PREFIX: Final = "enclos-ctd-"
 """Of the directory of a daemon of ours, which its command line names."""
+SERVING: Final = f"{DAEMON} --config "
+"""In the daemon's own command line, and in none of its shims'."""
 PACKAGES: Final = (
     "containerd", "runc", "containernetworking-plugins", "python3", "iproute2", "iptables",
 )  # fmt: skip

@@ -46,7 +46,9 @@ def cri(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def clean(programs: Programs) -> Iterator[None]:
     """Nothing of a shim's is left after the block: no process, no mount, no record, no socket."""
     root = programs.state_root
-    scope = leaks.Scope(roots=(root,), words=(), alone=False, others=(dockerd.PREFIX,))
+    scope = leaks.Scope(
+        roots=(root,), words=(), alone=False, others=(dockerd.PREFIX, private.SERVING)
+    )
     before = leaks.snapshot(scope)
     yield
 
