@@ -114,12 +114,12 @@ def memory(board: Board) -> Iterator[int]:
 @contextmanager
 def networked(
     machine: BareMachine, devices: Sequence[str], descriptors: Sequence[int]
-) -> Iterator[None]:
+) -> Iterator[Started]:
     """The machine booted with further devices, for as long as the context lasts."""
     with memory(machine.board) as ram:
         more = _More(tuple(devices), tuple(descriptors))
-        with _started(machine, ram, boot=True, save=None, share="on", more=more):
-            yield
+        with _started(machine, ram, boot=True, save=None, share="on", more=more) as started:
+            yield started
 
 
 @dataclass(frozen=True, slots=True)

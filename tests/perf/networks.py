@@ -1,57 +1,38 @@
-"""Rows about networks: TCP streams and round trips to a program in a container on a bridge.
+"""Rows about networks: TCP streams and round trips with a container on a bridge.
 
 The host is a namespace of the benchmark with a bridge. Beside runc, whose containers have the
-host's kernel, and beside our QEMU, kernel and initrd with a tap on the same bridge and nothing
-of the product around them: under emulation the guest's CPU is the limit, and only the ratio says
-what the product adds. iperf3 and busybox' nc answer; the caller is on the bridge's host.
+host's kernel, and beside our QEMU and kernel with nothing of the product around them: under
+emulation the guest's CPU is the limit, and only the ratio says what the product adds.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
-from enclos.assets import cpio
-from enclos.linux import tun
-from tests.perf import bare, bundle, commands
+from tests.perf import callees, commands
+from tests.perf.callees import IPERF, STREAM_PORT, TRIP_PORT, Callee, Site
 from tests.perf.series import Group, Missing, Row, Unavailable
 from tests.perf.subject import Subject
-from tests.support import bridges, netns
-from tests.support.bridges import Bridge
+from tests.support import bridges
 
 IN, OUT, TRIPS = "stream in", "stream out", "round trips"
-BARE, OWN, HOSTS = "bare QEMU", "enclos", "enclos, host's network"
-_PLACE: Final = "perf"
-_STREAM_PORT: Final = 5201
-_TRIP_PORT: Final = 5202
+CALLED, BETWEEN = "stream to the host", "stream between two"
+BARE, OWN = "bare QEMU", "enclos"
+HOSTS, BARE_PASST = "enclos, host's network", "bare QEMU, passt"
+BESIDE: Final = ((OWN, BARE), (HOSTS, BARE_PASST))
+ROWS: Final = {OWN: (IN, OUT, TRIPS, CALLED, BETWEEN), HOSTS: (IN, OUT, TRIPS, CALLED)}
+_OUTER_PORT: Final = 5204
 _SECONDS: Final = 3
 _TRIPS: Final = 500
-_READY_S: Final = 180
-_MAC: Final = "02:00:00:00:00:77"
-_SERVE: Final = (
-    f"B=busybox; (while true; do $B nc -l -p {_TRIP_PORT} -e $B cat; done) & "
-    f"L=/{_PLACE}; while true; do $L/ld.so --library-path $L $L/iperf3 -s; $B sleep 1; done"
-)
-_INIT: Final = """\
-#!/bin/sh
-export PATH=/usr/bin
-B=busybox
-$B mount -t proc proc /proc; $B mount -t sysfs sys /sys; $B mount -t devtmpfs dev /dev
-$B modprobe virtio_net
-$B ip link set lo up
-for i in $($B seq 100); do $B ip link set eth0 up && break; $B sleep 0.1; done
-$B ip address add {address}/24 dev eth0
-"""
+_ATTEMPTS: Final = 3
+_POLL_S: Final = 0.5
 
 
 def row(target: str, what: str) -> str:
@@ -64,166 +45,120 @@ def groups(subject: Subject) -> list[Group]:
     return [Group("networks", 5, lambda: _rows(subject))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Callee:
-    """Who answers at an address, and whence it is called."""
-
-    name: str
-    address: str
-    caller: netns.Netns
-
-
 @contextmanager
 def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
-    rows: list[Row | Missing] = []
     with ExitStack() as stack:
         bridge = stack.enter_context(bridges.new())
-        files = _programs()
-        for name, start in _targets(subject, bridge, files, stack):
-            try:
-                callee = start()
-                _wait_ready(callee)
-            except (Unavailable, AssertionError, OSError) as error:
-                rows.append(Missing(name, str(error)[:300]))
-                continue
-            rows += [
-                Row(row(name, IN), "Mb/s", partial(_stream, callee)),
-                Row(row(name, OUT), "Mb/s", partial(_stream, callee, "--reverse")),
-                Row(row(name, TRIPS), "1/s", partial(_trips, callee)),
-            ]
-        yield rows
+        site = Site(subject, bridge, callees.programs(), stack)
+        yield [row for target in _targets(site) for row in _offered(*target)]
 
 
-def _targets(
-    subject: Subject, bridge: Bridge, files: dict[str, bytes], stack: ExitStack
-) -> Iterator[tuple[str, Callable[[], _Callee]]]:
-    runtimes: list[tuple[str, tuple[str, ...]]] = [("enclos", (subject.enclos_oci,))]
-    runtimes += [("runc", ("runc", "--root", str(subject.scratch / "net-runc")))]
-    if subject.runsc:
-        flags = ("--ignore-cgroups", "--platform=systrap", "--network=sandbox")
-        root = str(subject.scratch / "net-runsc")
-        runtimes.append(("runsc", (subject.runsc, "--root", root, *flags)))
-    for name, command in runtimes:
-        container = _Container(name, command, bridge, subject, files)
-        yield name, partial(_opened, stack, _running(container, shared=False))
-    for name, command in runtimes[:2]:
-        container = _Container(f"{name}, host's network", command, bridge, subject, files)
-        yield container.name, partial(_opened, stack, _running(container, shared=True))
-    yield BARE, partial(_opened, stack, _bare(subject, bridge, files))
+_Start = Callable[[str], Callee]
 
 
-def _opened(stack: ExitStack, context: AbstractContextManager[_Callee]) -> _Callee:
-    return stack.enter_context(context)
+def _targets(site: Site) -> Iterator[tuple[str, _Start, bool]]:
+    """Names, how one is started, and whether there is to be a second that calls the first."""
+    runc = ("runc", "--root", str(site.subject.scratch / "net-runc"))
+    commands_by_name = {OWN: (site.subject.enclos_oci,), "runc": runc}
+    for name, command in commands_by_name.items():
+        yield name, partial(site.container, command=command), True
+    yield BARE, site.machine, True
+    if site.subject.runsc:
+        flags = ("--ignore-cgroups", "--platform=systrap")
+        runsc = (site.subject.runsc, "--root", str(site.subject.scratch / "net-runsc"), *flags)
+        command = (*runsc, "--network=sandbox")
+        yield "runsc", partial(site.container, command=command), True
+        command = (*runsc, "--network=host")
+        yield "runsc, host's network", partial(site.container, command=command, shared=True), False
+    for name, command in commands_by_name.items():
+        start = partial(site.container, command=command, shared=True)
+        yield f"{name}, host's network", start, False
+    yield BARE_PASST, partial(site.machine, by_passt=True), False
 
 
-@dataclass(frozen=True, slots=True)
-class _Container:
-    name: str
-    command: tuple[str, ...]
-    bridge: Bridge
-    subject: Subject
-    files: dict[str, bytes]
-
-
-@contextmanager
-def _running(made: _Container, *, shared: bool) -> Iterator[_Callee]:
-    """The container on the bridge, or within a member's network as its host's."""
-    member = made.bridge.member()
-    label = "".join(letter for letter in made.name if letter.isalpha())
-    place = made.subject.scratch / f"net-{label}"
-    bundle.make(made.subject.assets, place, ["/bin/sh", "-c", _SERVE])
-    for name, data in made.files.items():
-        path = place / "rootfs" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o755)
-    _join(place / "config.json", "" if shared else member.netns.path)
-    inside = ("nsenter", f"--net={member.netns.path}") if shared else ()
-    command = [*inside, *made.command]
-    name = f"perf-net-{label}-{os.getpid()}"
+def _offered(name: str, start: _Start, twice: bool) -> Iterator[Row | Missing]:  # noqa: FBT001
     try:
-        commands.run([*command, "run", "--detach", "--bundle", str(place), name])
-        yield _Callee(made.name, member.ip["eth0"], made.bridge.host)
-    finally:
-        subprocess.run([*command, "delete", "--force", name], capture_output=True, check=False)
+        started = [start(name) for _ in range(1 + twice)]
+        for callee in started:
+            callee.wait_ready()
+    except (Unavailable, AssertionError, OSError) as error:
+        yield Missing(name, str(error)[:300])
+        return
+    first = started[0]
+    yield Row(row(name, IN), "Mb/s", partial(_patiently, partial(_stream, first)))
+    yield Row(row(name, OUT), "Mb/s", partial(_patiently, partial(_stream, first, "--reverse")))
+    yield Row(row(name, TRIPS), "1/s", partial(_patiently, partial(_trips, first)))
+    yield Row(row(name, CALLED), "Mb/s", partial(_patiently, partial(_called, first)))
+    for other in started[1:]:
+        between = partial(_between, other, first)
+        yield Row(row(name, BETWEEN), "Mb/s", partial(_patiently, between))
 
 
-def _join(config: Path, path: str) -> None:
-    spec: dict[str, Any] = json.loads(config.read_text())
-    kept = [one for one in spec["linux"]["namespaces"] if one["type"] != "network"]
-    spec["linux"]["namespaces"] = kept + ([{"type": "network", "path": path}] if path else [])
-    config.write_text(json.dumps(spec))
-
-
-@contextmanager
-def _bare(subject: Subject, bridge: Bridge, files: dict[str, bytes]) -> Iterator[_Callee]:
-    """Our QEMU and kernel, started by hand, with a tap that is a port of the bridge."""
-    address = f"{bridges.NETWORK}.{next(bridge.numbers)}"
-    script = _INIT.format(address=address) + _SERVE
-    entries = [cpio.regular(name, data, mode=0o755) for name, data in files.items()]
-    entries.append(cpio.regular(f"{_PLACE}/init", script.encode(), mode=0o755))
-    initrd = subject.scratch / "net-initrd"
-    initrd.write_bytes(subject.assets.initrd.read_bytes() + cpio.archive(entries))
-    board = replace(subject.board, extra_command_line=f"rdinit=/{_PLACE}/init")
-    machine = bare.BareMachine(replace(subject.assets, initrd=initrd), board, -1, -1)
-    with bridge.host.entered():
-        tap, descriptors = tun.create("perf%d")
-    bridge.host.script(f"ip link set {tap} master br0 up")
-    try:
-        device = ("-netdev", f"tap,id=n0,fd={descriptors[0]}",
-                  "-device", f"virtio-net-pci,netdev=n0,mac={_MAC},bus=port0,romfile=")  # fmt: skip
-        with bare.networked(machine, device, descriptors):
-            yield _Callee(BARE, address, bridge.host)
-    finally:
-        os.close(descriptors[0])
-
-
-def _programs() -> dict[str, bytes]:
-    """iperf3 with the libraries and the linker it needs, by where they go."""
-    program = shutil.which("iperf3")
-    if program is None:
-        raise Unavailable("no iperf3 here: apt-get install iperf3")
-    paths = [program]
-    for line in commands.run(["ldd", program]).splitlines():
-        paths += [word for word in line.split() if word.startswith("/")][:1]
-    names = {path: "ld.so" if "ld-linux" in path else Path(path).name for path in paths}
-    return {f"{_PLACE}/{name}": Path(path).read_bytes() for path, name in names.items()}
-
-
-def _wait_ready(callee: _Callee) -> None:
-    limit = time.monotonic() + _READY_S
-    while True:
+def _patiently(measure: Callable[[], float]) -> float:
+    """iperf3's server is away for a moment after some of its clients."""
+    for _ in range(_ATTEMPTS - 1):
         try:
-            _trips(callee, 1)
-            _stream(callee, seconds=1)
-        except (Unavailable, OSError):
-            if time.monotonic() > limit:
-                raise
-            time.sleep(0.5)
-        else:
-            return
+            return measure()
+        except Unavailable:
+            time.sleep(_POLL_S)
+    return measure()
 
 
-def _stream(callee: _Callee, *flags: str, seconds: int = _SECONDS) -> float:
-    """Megabits a second that arrived."""
-    argv = ["nsenter", f"--net={callee.caller.path}", "iperf3", "--json", "--time", str(seconds),
-            "--port", str(_STREAM_PORT), "--client", callee.address, *flags]  # fmt: skip
-    found: dict[str, Any] = json.loads(commands.run(argv))
-    received = found.get("end", {}).get("sum_received")
-    if received is None:
-        raise Unavailable(f"iperf3 has no result: {found.get('error', 'and does not say why')}")
-    return float(received["bits_per_second"]) / 1e6
+def _client(address: str, port: int, *flags: str) -> list[str]:
+    return ["--json", "--time", str(_SECONDS), "--connect-timeout", "5000",
+            "--port", str(port), "--client", address, *flags]  # fmt: skip
 
 
-def _trips(callee: _Callee, count: int = _TRIPS) -> float:
+def _rate(text: str) -> float:
+    """Megabits a second that arrived, of a report of iperf3's client."""
+    try:
+        found: dict[str, Any] = json.loads(text)
+        return float(found["end"]["sum_received"]["bits_per_second"]) / 1e6
+    except (ValueError, KeyError) as error:
+        raise Unavailable(f"iperf3 has no result: {text.strip()[-300:]}") from error
+
+
+def _stream(callee: Callee, *flags: str) -> float:
+    argv = ["nsenter", f"--net={callee.caller.path}", "iperf3"]
+    return _rate(commands.run([*argv, *_client(callee.address, STREAM_PORT, *flags)]))
+
+
+def _between(caller: Callee, callee: Callee) -> float:
+    return _asked(caller, callee.address, STREAM_PORT)
+
+
+def _called(caller: Callee) -> float:
+    """A server of the host's is called."""
+    argv = ["nsenter", f"--net={caller.caller.path}", "iperf3"]
+    server = [*argv, "--server", "--one-off", "--forceflush", "--port", str(_OUTER_PORT)]
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            while "listening" not in process.stdout.readline():
+                if process.poll() is not None:
+                    raise Unavailable("iperf3 does not serve")
+            return _asked(caller, f"{bridges.NETWORK}.1", _OUTER_PORT)
+        finally:
+            process.kill()
+
+
+def _asked(caller: Callee, address: str, port: int) -> float:
+    try:
+        return _rate(caller.shell(" ".join((IPERF, *_client(address, port)))))
+    except OSError as error:
+        raise Unavailable(f"{caller.name} does not answer: {error}") from error
+
+
+def _trips(callee: Callee) -> float:
     """Requests of one byte that are answered in a second, one after the other."""
-    with callee.caller.entered():
-        connection = socket.create_connection((callee.address, _TRIP_PORT), timeout=20)
-    with connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        start = time.perf_counter()
-        for _ in range(count):
-            connection.send(b"x")
-            if not connection.recv(1):
-                raise Unavailable(f"{callee.name} hung up")
-        return count / (time.perf_counter() - start)
+    try:
+        with callee.connect(TRIP_PORT) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            start = time.perf_counter()
+            for _ in range(_TRIPS):
+                connection.send(b"x")
+                if not connection.recv(1):
+                    raise Unavailable(f"{callee.name} hung up")
+            return _TRIPS / (time.perf_counter() - start)
+    except OSError as error:
+        raise Unavailable(f"{callee.name} does not answer: {error}") from error

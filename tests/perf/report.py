@@ -50,13 +50,14 @@ PROMISES: Final = (
     Promise("ctr run by enclos-oci run", tasks.CTR_RUN, 1.15, beside=starts.OCI_RUN),
     *(
         Promise(
-            f"network: {what} by bare QEMU's",
-            networks.row(networks.OWN, what),
+            f"{networks.row(ours, what)} by {bare}'s",
+            networks.row(ours, what),
             0.95,
-            beside=networks.row(networks.BARE, what),
+            beside=networks.row(bare, what),
             at_least=True,
         )
-        for what in (networks.IN, networks.OUT, networks.TRIPS)
+        for ours, bare in networks.BESIDE
+        for what in networks.ROWS[ours]
     ),
     Promise("stdout, MB/s", streams.STDOUT, 50.0, at_least=True),
 )
