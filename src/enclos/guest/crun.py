@@ -34,19 +34,33 @@ class Outcome:
 
 
 async def run(
-    reaper: Reaper, arguments: Sequence[str], *, stdio: tuple[int, int, int] = (0, 1, 2)
-) -> Outcome:
-    """Run crun with `stdio` as its descriptors 0-2, which a container's init inherits."""
+    reaper: Reaper, arguments: Sequence[str], *, stdio: tuple[int, int, int] = (0, 1, 2),
+    oom_score_adj: int = 0,
+) -> Outcome:  # fmt: skip
+    """Run crun with `stdio` as its descriptors 0-2, which a container's init inherits, and with
+    this score, which crun's exec hands on and does not set."""
     _last[0] += 1
     log = f"{_LOG}.{_last[0]}"
     argv = [PROGRAM, "--root", STATE, "--cgroup-manager", "cgroupfs",
             "--log", log, "--log-format", "text", *arguments]  # fmt: skip
     moves = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(stdio)]
-    pid = os.posix_spawn(
-        PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=(), setsigdef=_SIGNALS
-    )
+    if oom_score_adj:
+        _write_score(oom_score_adj)
+    try:
+        pid = os.posix_spawn(
+            PROGRAM, argv, _ENVIRONMENT, file_actions=moves, setsigmask=(), setsigdef=_SIGNALS
+        )
+    finally:
+        if oom_score_adj:
+            _write_score(0)
     status = await reaper.ended(pid)
     return Outcome(status, complaint(log))
+
+
+def _write_score(oom_score_adj: int) -> None:
+    """The agent's own, which is 0 but while it makes a process that is to inherit another."""
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(oom_score_adj))
 
 
 def complaint(log: str) -> str:

@@ -38,11 +38,13 @@ async def execute(agent: Agent, request: ExecProcess) -> Started:
         raise WrongState(f"container {request.id!r}: cannot exec in a stopped container")
     if cgroups.counter(owner.cgroup, "cgroup.events", "frozen"):
         raise WrongState(f"container {request.id!r}: cannot exec in a paused container")
-    program = complaints.program_of(complaints.decoded(request.process))
+    document = complaints.decoded(request.process)
+    program = complaints.program_of(document)
+    score = int(document.get("oomScoreAdj") or 0)
     process = Process(request.id, name, ProcessIo(agent.streams, request.stdio))
     owner.pending.add(name)
     try:
-        await _enter(agent, owner, process, text=request.process, program=program)
+        await _enter(agent, owner, process, text=request.process, program=program, score=score)
     finally:
         owner.pending.discard(name)
     owner.execs[name] = process
@@ -50,7 +52,7 @@ async def execute(agent: Agent, request: ExecProcess) -> Started:
 
 
 async def _enter(
-    agent: Agent, owner: Container, process: Process, *, text: str, program: Program
+    agent: Agent, owner: Container, process: Process, *, text: str, program: Program, score: int
 ) -> None:
     stem = f"{CONTAINERS_PATH}/{owner.id}/exec.{process.exec_id}"
     with open(f"{stem}.json", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -59,7 +61,7 @@ async def _enter(
     try:
         await born(
             agent, process, [*arguments, *process.io.arguments, owner.id], pid_file=f"{stem}.pid",
-            program=program, inside=owner.init.pid,
+            program=program, inside=owner.init.pid, oom_score_adj=score,
         )  # fmt: skip
     finally:
         os.unlink(f"{stem}.json")
@@ -67,7 +69,7 @@ async def _enter(
 
 async def born(
     agent: Agent, process: Process, arguments: list[str], *,
-    pid_file: str, program: Program, inside: int = 0,
+    pid_file: str, program: Program, inside: int = 0, oom_score_adj: int = 0,
     settle: Callable[[int], Awaitable[None]] | None = None,
 ) -> None:  # fmt: skip
     """Run crun to make `process`, and watch its life from then on.
@@ -77,7 +79,9 @@ async def born(
     """
     agent.reaper.birth()
     try:
-        outcome = await crun.run(agent.reaper, arguments, stdio=process.io.descriptors)
+        outcome = await crun.run(
+            agent.reaper, arguments, stdio=process.io.descriptors, oom_score_adj=oom_score_adj
+        )
         if outcome.status:
             raise complaints.translate(outcome.complaint, program, pid=inside)
         await process.io.connect()
