@@ -87,7 +87,8 @@ SANDBOXES: Final = "enclos-sandboxes"
 """A handler whose pods the shim makes; containerd 2 has them."""
 _NETWORK: Final = """{"cniVersion": "0.4.0", "name": "pods", "plugins": [
  {"type": "bridge", "bridge": "pods0", "isGateway": true,
-  "ipam": {"type": "host-local", "dataDir": "PLACE/ipam", "subnet": "10.77.0.0/24"}}]}
+  "ipam": {"type": "host-local", "dataDir": "PLACE/ipam", "subnet": "10.77.0.0/24"}},
+ {"type": "portmap", "capabilities": {"portMappings": true}}]}
 """
 wait_for: Final = waiting.until
 _END_S: Final = 60

@@ -59,17 +59,19 @@ class Cri:
         hostname: str = "pod",
         annotations: Mapping[str, str] | None = None,
         handler: str = "enclos",
+        more: Mapping[str, Any] | None = None,
         **linux: Any,
     ) -> Iterator[Pod]:
-        """A pod that runs for the time of the block."""
+        """A pod that runs for the time of the block; `more` is what else its description says."""
         number = next(self.numbers)
         name = f"pod{number}"
+        dns = api.DNSConfig(servers=["192.0.2.1"], searches=["example.org"])
         config = api.PodSandboxConfig(
             metadata=api.PodSandboxMetadata(name=name, uid=f"{name}-uid", namespace="test"),
             hostname=hostname,
             annotations=annotations or {},
             log_directory=str(self.logs / name),
-            dns_config=api.DNSConfig(servers=["192.0.2.1"], searches=["example.org"]),
+            **{"dns_config": dns, **(more or {})},
             linux=api.LinuxPodSandboxConfig(cgroup_parent=f"/{self.daemon.place.name}", **linux),
         )
         (self.logs / name).mkdir()
