@@ -13,14 +13,17 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from enclos.errors import EnclosError
 from tests.perf import (
+    cri,
     engines,
     memory,
     networks,
     peers,
     phases,
+    pods,
     report,
     series,
     starts,
@@ -31,6 +34,11 @@ from tests.perf import (
 )
 from tests.perf.series import Group, Series, Unavailable
 from tests.perf.subject import Subject
+
+_USUAL: Final = (
+    "starts", "phases", "verbs", "memory", "streams", "networks", "engines", "tasks", "cri",
+)  # fmt: skip
+"""Groups that are measured if none is named."""
 
 
 def main() -> int:
@@ -64,10 +72,10 @@ def _measure(found: Subject, options: argparse.Namespace) -> int:
 def _groups(found: Subject, only: str) -> list[Group]:
     groups = [
         group
-        for rows in (starts, phases, verbs, memory, streams, networks, engines, tasks)
+        for rows in (starts, phases, verbs, memory, streams, networks, engines, tasks, cri, pods)
         for group in rows.groups(found)
     ]
-    return [group for group in groups if not only or group.name in only.split(",")]
+    return [group for group in groups if group.name in (only.split(",") if only else _USUAL)]
 
 
 def _subject(options: argparse.Namespace, scratch: Path) -> Subject:
@@ -84,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         default="",
-        help="groups: starts,phases,verbs,memory,streams,networks,engines,tasks",
+        help=f"groups: {','.join(_USUAL)}; and pods",
     )
     parser.add_argument("--json", help="file for every value")
     parser.add_argument(

@@ -52,8 +52,7 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
         time.sleep(_SETTLE_S)
         found = _sandbox_pids(root) - before
         sizes[count] = sum(pss_bytes(number, "Pss") for number in found) / 1e6
-        mapped = sum(pss_bytes(number, "Pss_Shmem") for number in found) / 1e6
-        held[count] = sizes[count] - mapped + _memory_file_bytes(found) / 1e6
+        held[count] = held_bytes(found) / 1e6
         return sizes[count]
 
     try:
@@ -69,6 +68,12 @@ def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
 
 def _increment(by_count: Mapping[int, float]) -> float:
     return (by_count[SIZES[-1]] - by_count[SIZES[0]]) / (SIZES[-1] - SIZES[0])
+
+
+def held_bytes(pids: set[int]) -> int:
+    """What processes take with all of their memory files, also the pages that nobody touched."""
+    own = (pss_bytes(number, "Pss") - pss_bytes(number, "Pss_Shmem") for number in pids)
+    return sum(own) + _memory_file_bytes(pids)
 
 
 def _memory_file_bytes(pids: set[int]) -> int:
@@ -94,6 +99,11 @@ def _sandbox_pids(root: StateRoot) -> set[int]:
     """Supervisors and stand-ins, and everything that descends from them."""
     seeds = {records.load_sandbox(root, name).supervisor_pid for name in root.sandbox_ids()}
     seeds |= {records.load_container(root, name).pid for name in root.container_ids()}
+    return families(seeds)
+
+
+def families(seeds: set[int]) -> set[int]:
+    """These processes and everything that descends from them."""
     parents = {number: pid.parent(number) for number in pids()}
     return {number for number in parents if _descends(number, parents, seeds)}
 
