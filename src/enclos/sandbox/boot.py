@@ -22,7 +22,8 @@ from enclos.hypervisor.qemu.template import Template
 from enclos.linux import errand, files, libc
 from enclos.linux.cgroup import group
 from enclos.linux.errand import Errand
-from enclos.sandbox import hostgroup, release
+from enclos.sandbox import helperlog, hostgroup, release
+from enclos.sandbox.helperlog import Output
 from enclos.state import ledger
 from enclos.structs import dataclass
 from enclos.tools import virtiofsd
@@ -80,10 +81,14 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """Processes under way; `filler` copies the template's RAM, None if there is nothing to copy."""
+    """Processes under way; `filler` copies the template's RAM, None if there is nothing to copy.
+
+    `output` is virtiofsd's.
+    """
 
     qemu: Qemu
     share: Virtiofsd
+    output: Output
     filler: Errand | None = None
 
 
@@ -112,17 +117,17 @@ def launch(plan: BootPlan, stack: ExitStack, phases: Phases) -> Launched:
 def _launch(
     plan: BootPlan, stack: ExitStack, phases: Phases, *, entrance: Sequence[int]
 ) -> Launched:
-    log = os.open(plan.directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    stack.callback(os.close, log)
+    output = stack.enter_context(helperlog.heard("virtiofsd"))
     share = stack.enter_context(
         virtiofsd.serving(
             plan.tool_root,
             plan.share,
             plan.directory / "virtiofsd.sock",
-            output=log,
+            output=output.writer,
             entrance=entrance,
         )
     )
+    output.given()
     ram = process.memory_file("enclos-ram", plan.board.base_memory_bytes)
     stack.callback(os.close, ram)
     state = plan.template.state if plan.template is not None else None
@@ -137,7 +142,7 @@ def _launch(
     if plan.template is not None:
         filler = stack.enter_context(filling(ram, plan.template, entrance))
     phases.mark("spawned")
-    return Launched(qemu, share, filler)
+    return Launched(qemu, share, output, filler)
 
 
 @contextmanager
@@ -159,6 +164,7 @@ async def attach(launched: Launched, plan: BootPlan, phases: Phases) -> QemuMach
     from enclos.hypervisor.qemu import machine
     from enclos.sandbox import children
 
+    launched.output.follow()
     await children.wait_arrived(launched.share.spawned)
     await children.wait_arrived(launched.qemu.spawned)
     if launched.filler is not None:

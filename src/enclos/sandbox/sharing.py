@@ -16,7 +16,8 @@ from typing import Final
 
 from enclos import log
 from enclos.plan import uplink
-from enclos.sandbox import children, release
+from enclos.sandbox import children, helperlog, release
+from enclos.sandbox.helperlog import Output
 from enclos.sandbox.live import Sandbox
 from enclos.state import ledger
 from enclos.structs import dataclass
@@ -35,6 +36,7 @@ class Helper:
     """A passt under way; `stack` gives it back."""
 
     process: Passt
+    output: Output
     since: float
     stack: ExitStack
 
@@ -45,19 +47,20 @@ async def begin(
     """Start a passt in the namespace behind `network`; raises `MachineFailed`."""
     directory = sandbox.plan.directory
     with ExitStack() as stack:
-        output = os.open(directory / "helpers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        stack.callback(os.close, output)
+        output = stack.enter_context(helperlog.heard("passt"))
         serving = passt.serving(
             sandbox.plan.tool_root, network, options,
-            uid=PASST_UID, output=output, low_ports=low_ports,
+            uid=PASST_UID, output=output.writer, low_ports=low_ports,
         )  # fmt: skip
         with ExitStack() as inner:
             process = inner.enter_context(serving)
+            output.given()
+            output.follow()
             await children.wait_arrived(process.spawned)
             held = ledger.of_sandbox(directory)
             stack.enter_context(release.holding_process(held, "passt", process.pid))
             stack.enter_context(inner.pop_all())
-        return Helper(process, time.monotonic(), stack.pop_all())
+        return Helper(process, output, time.monotonic(), stack.pop_all())
 
 
 async def plug(sandbox: Sandbox, helper: Helper, link: Link, *, ended: Callable[[], None]) -> int:

@@ -29,7 +29,6 @@ from enclos.wire.control import PublishedPort, Uplink
 _READY_S: Final = 20.0
 _POLL_S: Final = 0.002
 _LOCKED_IN: Final = "Seccomp:\t2"
-_TAIL_BYTES: Final = 2048
 
 
 @dataclass(slots=True)
@@ -70,20 +69,18 @@ def _give_up(uplinked: Uplinked) -> None:
 async def _started(sandbox: Sandbox, uplinked: Uplinked) -> Helper:
     with ExitStack() as tried:
         keep(uplinked.asked.ports, tried)
-    log = sandbox.plan.directory / "helpers.log"
-    before = log.stat().st_size if log.exists() else 0
     options = planning.options(uplinked.asked, ipv6=uplinked.ipv6)
     low = planning.privileged(uplinked.asked)
     helper = await sharing.begin(sandbox, uplinked.network, options, low_ports=low)
     try:
-        await _wait_ready(helper, log, before)
+        await _wait_ready(helper)
     except BaseException:
         helper.stack.close()
         raise
     return helper
 
 
-async def _wait_ready(helper: Helper, log: Path, before: int) -> None:
+async def _wait_ready(helper: Helper) -> None:
     """Until it has locked itself in, which it does when it has its ports; or ends instead."""
     status = Path(f"/proc/{helper.process.pid}/status")
     deadline = asyncio.get_running_loop().time() + _READY_S
@@ -92,20 +89,13 @@ async def _wait_ready(helper: Helper, log: Path, before: int) -> None:
         if _LOCKED_IN in text:
             return
         if "State:\tZ" in text:
+            helper.output.take()
             raise MachineFailed(
-                f"the network cannot be had: {_last_line(log, before)}",
+                f"the network cannot be had: {helper.output.last or 'passt ended'}",
                 hint="see which ports are published, and: ip route",
             )
         await asyncio.sleep(_POLL_S)
     raise TimedOut(f"passt was not ready in {_READY_S:g} s")
-
-
-def _last_line(log: Path, before: int) -> str:
-    with log.open("rb") as file:
-        file.seek(before)
-        lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").split("\n")
-    said = [line for line in lines if line.strip()]
-    return said[-1] if said else "passt ended"
 
 
 def keep(ports: Iterable[PublishedPort], stack: ExitStack) -> None:

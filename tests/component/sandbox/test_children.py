@@ -100,12 +100,14 @@ def filled(ram: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(machine, "attach", attached)
     template = Template("k", ram.parent, 0, 0, 0)
     helper = SimpleNamespace(spawned=None)
+    output = SimpleNamespace(follow=lambda: None)
     plan = SimpleNamespace(template=template, boot_timeout_s=LIMIT_S)
     target = os.memfd_create("ram")
     try:
         with ExitStack() as stack:
             filler = stack.enter_context(boot.filling(target, template, ()))
-            launched = cast("Launched", SimpleNamespace(share=helper, qemu=helper, filler=filler))
+            parts = SimpleNamespace(share=helper, qemu=helper, output=output, filler=filler)
+            launched = cast("Launched", parts)
 
             async def wait() -> None:
                 await boot.attach(launched, cast("Any", plan), Phases())
