@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Final
 
 from enclos import log
@@ -52,9 +53,11 @@ class TreeWalker:
             with disk_errors(f"cannot read {path!r}"):
                 entry, inside = self._look(path, name)
             pending += ((f"{path}/{item}", f"{name}/{item}") for item in reversed(inside))
-            if entry is not None:
-                yield entry
-            self._close()
+            try:
+                if entry is not None:
+                    yield entry
+            finally:
+                self._close()
 
     def chunks(self) -> Iterator[bytes]:
         """The data of the current file: exactly as much as its entry says."""
@@ -100,20 +103,22 @@ class TreeWalker:
             return _entry(name, kind, status, link=os.readlink("", dir_fd=look_fd)), []
         if kind not in {Kind.FILE, Kind.DIRECTORY}:
             return _entry(name, kind, status), []
-        fd = self._open(path, _READ_FLAGS)
-        if kind is Kind.DIRECTORY:
-            with os.scandir(fd) as found:
-                inside = sorted(item.name for item in found)
-            entry = _entry(name, kind, os.fstat(fd), xattrs=nodes.xattrs_of(fd))
-            os.close(fd)
-            return entry, inside
-        return self._hold(fd, name, status), []
+        with ExitStack() as undo:
+            fd = self._open(path, _READ_FLAGS)
+            undo.callback(os.close, fd)
+            if kind is Kind.DIRECTORY:
+                with os.scandir(fd) as found:
+                    inside = sorted(item.name for item in found)
+                return _entry(name, kind, os.fstat(fd), xattrs=nodes.xattrs_of(fd)), inside
+            entry = self._hold(fd, name, status)
+            if entry is not None:
+                undo.pop_all()
+            return entry, []
 
     def _hold(self, fd: int, name: str, looked: os.stat_result) -> Entry | None:
         """A file's entry, the file kept open for `chunks`."""
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) != (looked.st_dev, looked.st_ino):
-            os.close(fd)
             log.info("file left out of a copy: replaced meanwhile", path=name)
             return None
         extents = _extents(fd, status.st_size)

@@ -295,3 +295,12 @@ def test_a_tree_that_changes_while_it_is_copied(
         thread.join()
     assert copies()
     assert "secret" not in copies()
+
+
+def test_a_refused_copy_keeps_no_file_open(root: int, inside: Path, host: Path) -> None:
+    (host / "f").write_text("x")
+    (inside / "d/f").mkdir(parents=True)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(InvalidRequest, match="would replace what is a directory"):
+        transfer.copy_in(root, "f", "/d")
+    assert os.listdir("/proc/self/fd") == before
