@@ -16,7 +16,7 @@ from typing import Final
 import hypothesis
 import pytest
 
-from tests.support import leaks
+from tests.support import leaks, sessions
 from tests.support.fixtures import leak_check, leak_scope
 
 __all__ = ["leak_check", "leak_scope"]
@@ -48,8 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Note what the host has, in the process that hands out the tests."""
+    """Note what the host has, in the process that hands out the tests; a session that was cut off
+    has left none of it."""
     if not hasattr(session.config, "workerinput"):
+        if os.geteuid() == 0:
+            _say(session, sessions.end_dead())
         session.config.stash[_BEFORE] = leaks.host_wide()
 
 
@@ -60,9 +63,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     left = leaks.difference(before, leaks.host_wide())
     if left:
-        reporter = session.config.pluginmanager.getplugin("terminalreporter")
-        reporter.write_line(f"the tests left behind: {left}", red=True)
+        _say(session, [f"the tests left behind: {left}"])
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _say(session: pytest.Session, lines: list[str]) -> None:
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    for line in lines:
+        reporter.write_line(line, red=True)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ import pytest
 
 from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
-from tests.support import daemons, launchers, otherroot, waiting
+from tests.support import daemons, launchers, otherroot, sessions, waiting
 from tests.support.badguests import BAD
 from tests.support.bundles import busybox
 from tests.support.cli import Answer, Programs
@@ -222,6 +222,7 @@ def running(
         enter = stack.enter_context(_root(programs))
         home = Path(tempfile.gettempdir()) if enter else Path("/run")
         docker = Docker(programs, home / name, data, name, enter, network=network)
+        stack.enter_context(sessions.using(docker.place))
         docker.place.mkdir(mode=0o700)
         stack.callback(shutil.rmtree, docker.place)
         _prepare(docker)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import bridges, leaks
+from tests.support import bridges, leaks, sessions
 from tests.support.bridges import Bridge, Member
 from tests.support.cli import Programs
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     """Our programs with the session's own state root and data root.
 
     Assets and templates are the host's; its containers and images are none of a test's business.
@@ -33,8 +33,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     programs = Programs(state_root, data_root)
     for name in ("containers", "sandboxes"):
         (state_root / name).mkdir(mode=0o700)
-    programs.ok("run", "--rm", "enclos/demo", "true")
-    return programs
+    with sessions.using(state_root):
+        programs.ok("run", "--rm", "enclos/demo", "true")
+        yield programs
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from enclos.linux import mountinfo
-from tests.support import containerd, dockerd, leaks, otherroot
+from tests.support import containerd, dockerd, leaks, otherroot, sessions
 from tests.support import podman as private
 from tests.support.cli import Programs
 from tests.support.podman import Podman
@@ -28,8 +28,10 @@ def podman(programs: Programs) -> Iterator[Podman]:
     """podman with our runtime, the image loaded; nothing is left of it in the end."""
     if shutil.which("podman") is None:
         pytest.skip("podman is missing: apt-get install podman")
+    directory = Path(tempfile.gettempdir()) / f"podman-{os.getpid()}"
     with ExitStack() as stack:
-        yield from _private(programs, _program(programs, stack))
+        stack.enter_context(sessions.using(directory / "state"))
+        yield from _private(programs, directory, _program(programs, stack))
 
 
 def _program(programs: Programs, stack: ExitStack) -> tuple[str, ...]:
@@ -41,8 +43,7 @@ def _program(programs: Programs, stack: ExitStack) -> tuple[str, ...]:
     return (*stack.enter_context(enter), "podman")
 
 
-def _private(programs: Programs, program: tuple[str, ...]) -> Iterator[Podman]:
-    directory = Path(tempfile.gettempdir()) / f"podman-{os.getpid()}"
+def _private(programs: Programs, directory: Path, program: tuple[str, ...]) -> Iterator[Podman]:
     directory.mkdir(mode=0o700)
     scope = leaks.Scope(roots=(directory,), words=(), others=(containerd.PREFIX, dockerd.PREFIX))
     before = leaks.snapshot(scope)
