@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.support.cli import Programs
-from tests.support.screen import Screen, shown
+from tests.support.screen import Screen, look_round, shown, use_shell
 
 DETACH = b"\x10\x11"
 
@@ -22,20 +22,7 @@ def terminal(programs: Programs, *words: str) -> AbstractContextManager[Screen]:
 
 def test_size_and_ctrl_c(programs: Programs) -> None:
     with terminal(programs, "run", "--rm", "-it", "enclos/demo", "sh") as screen:
-        screen.expect(b"# ")
-        screen.type(b"stty size; tty\n")
-        screen.expect(b"33 101\r\n/dev/")
-        screen.resize(40, 120)
-        time.sleep(0.5)
-        screen.type(b"stty size\n")
-        screen.expect(b"40 120")
-        screen.type(b"sleep 1000\n")
-        screen.expect(b"sleep 1000\r\n")
-        time.sleep(0.7)
-        screen.type(b"\x03")
-        screen.expect(b"# ")
-        screen.type(b"exit 5\n")
-        assert screen.wait() == 5
+        use_shell(screen)
 
 
 def test_detach_and_attach_again(programs: Programs) -> None:
@@ -59,10 +46,7 @@ def test_exec_on_a_terminal(programs: Programs) -> None:
     programs.ok("run", "-d", "--name", "host", "enclos/demo", "sleep", "1000")
     try:
         with terminal(programs, "exec", "-it", "host", "sh") as screen:
-            screen.expect(b"# ")
-            screen.type(b"stty size; exit 4\n")
-            screen.expect(b"33 101")
-            assert screen.wait() == 4
+            look_round(screen)
         with terminal(programs, "exec", "-it", "host", "sh") as screen:
             screen.expect(b"# ")
             screen.type(DETACH)
