@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from enclos.linux import mountinfo
-from tests.perf import commands, peers
+from tests.perf import commands, enginephases, peers
 from tests.perf.series import Group, Missing, Row, Unavailable
 from tests.perf.subject import Subject
 from tests.support import podman as private
@@ -25,6 +25,8 @@ from tests.support.podman import IMAGE, Podman
 PODMAN_RUN = "podman run --runtime enclos"
 POD_FIRST = "podman, first container of a pod"
 POD_SECOND = "podman, second container of a pod"
+_BESIDE = "runc"
+"""Whose phases show what of them is podman's with any runtime."""
 
 
 def groups(subject: Subject) -> list[Group]:
@@ -36,10 +38,14 @@ def groups(subject: Subject) -> list[Group]:
 def _rows(subject: Subject) -> Iterator[Sequence[Row | Missing]]:
     with _podman(subject) as podman, peers.found(subject.runsc, subject.scratch) as runtimes:
         rows: list[Row | Missing] = [_row(PODMAN_RUN, podman, subject.enclos_oci)]
+        rows += _phases("enclos", podman, subject.enclos_oci, subject.scratch)
         for peer in runtimes:
             entered = replace(podman, program=(*_around(peer), *podman.program))
             name = f"podman run --runtime {peer.name}"
-            rows.append(_row(name, entered, _program(peer, subject.scratch)))
+            program = _program(peer, subject.scratch)
+            rows.append(_row(name, entered, program))
+            if peer.name == _BESIDE:
+                rows += _phases(peer.name, entered, program, subject.scratch)
         own = replace(podman, runtime=subject.enclos_oci)
         rows.append(Row(POD_FIRST, "ms", lambda: _pod_ms(own, before=0)))
         rows.append(Row(POD_SECOND, "ms", lambda: _pod_ms(own, before=1)))
@@ -51,6 +57,13 @@ def _row(name: str, podman: Podman, runtime: str) -> Row | Missing:
     using = replace(podman, runtime=runtime)
     words = using.command("run", "--rm", "--network=none", IMAGE, "true")
     return commands.row(name, ["env", *_settings(using), *words])
+
+
+def _phases(name: str, podman: Podman, program: str, scratch: Path) -> Sequence[Row | Missing]:
+    try:
+        return enginephases.rows(name, podman, program, scratch)
+    except Unavailable as error:
+        return [Missing(enginephases.WHOLE.format(name=name), str(error))]
 
 
 def _settings(podman: Podman) -> list[str]:
