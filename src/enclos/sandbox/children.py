@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from contextlib import suppress
+from typing import Final
 
 from enclos.linux import errand, jail
 from enclos.linux.errand import Errand
 from enclos.linux.jail import Spawned
+
+_REAP_S: Final = 60
+"""For the kernel to end a process; it has memory to give back first."""
 
 
 async def wait_arrived(spawned: Spawned) -> None:
@@ -20,6 +26,22 @@ async def wait_done(work: Errand, *, timeout_s: float) -> None:
     """Wait until an errand is done; raises `MachineFailed` with the reason if it failed."""
     await _wait_readable(work.report.fileno(), timeout_s=timeout_s)
     errand.collect(work)
+
+
+async def reap(pid: int) -> None:
+    """Kill a child and collect it, as `jail.reap` does."""
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0] != 0:
+            return
+    except ChildProcessError:
+        return  # collected before
+    os.kill(pid, signal.SIGKILL)
+    descriptor = os.pidfd_open(pid)
+    try:
+        await _wait_readable(descriptor, timeout_s=_REAP_S)
+    finally:
+        os.close(descriptor)
+    jail.reap(pid)
 
 
 async def _wait_readable(descriptor: int, *, timeout_s: float) -> None:

@@ -95,7 +95,7 @@ async def _create_in(
             await ending.let_go(sandbox, container)
             raise
     sandbox.phases.mark("container created")
-    _keep(sandbox, container, status="created")
+    await _keep_created(sandbox, container)
     return c.Pid(made.pid)
 
 
@@ -218,6 +218,15 @@ def _check(operation: Operation, container: Container) -> None:
     ended = container.init.ended is not None
     status = Status.STOPPED if ended else Status(container.record.status)
     check(operation, status, container.record.id)
+
+
+async def _keep_created(sandbox: Sandbox, container: Container) -> None:
+    """Write that it is there; where that cannot be done it must not be."""
+    try:
+        _keep(sandbox, container, status="created")
+    except (EnclosError, OSError):
+        await ending.remove(sandbox, c.Named(container.record.id))
+        raise
 
 
 async def _keep_started(sandbox: Sandbox, container: Container) -> None:

@@ -8,9 +8,10 @@ binds them into the share, and to the stand-in, whose root they make.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -88,15 +89,18 @@ def prepare(
     new: NewContainer,
     plan: SandboxPlan,
     front: Callable[[Prepared], supervisor.Front],
+    *,
+    descriptors: Sequence[int],
 ) -> None:
     """Take the names and boot the machine for `new` in a process that is a front end's as well.
 
-    What `front` makes of the prepared container is that front end; it calls `complete`. Raises,
-    and leaves nothing behind, if anything fails.
+    What `front` makes there of the prepared container is that front end, which has `descriptors`;
+    it calls `complete`. Raises, and leaves nothing behind, if anything fails.
     """
     with ExitStack() as undo:
         prepared = _take(place, new, plan, undo)
-        supervisor.fork(_reserve(place, prepared, undo), front(prepared))
+        start = _reserve(place, prepared, undo)
+        supervisor.fork(start, partial(front, prepared), descriptors=descriptors)
         undo.pop_all()
 
 

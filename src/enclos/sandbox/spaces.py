@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import InvalidRequest
+from enclos.errors import InvalidRequest, MachineFailed
 from enclos.linux import namespaces
 from enclos.network import tenants
 from enclos.oci.linux import Namespace
@@ -29,10 +29,19 @@ class Network:
 
 
 def network_of(guest: GuestPlan, standin_pid: int, opened: ExitStack) -> Network:
-    """The stand-in's: the one that the spec names, or a new one that engines fill."""
+    """The stand-in's: the one that the spec names, or a new one that engines fill.
+
+    Raises `MachineFailed` if it has been killed meanwhile, as a hook may do.
+    """
     own = namespaces.path_of("network", standin_pid)
-    identity = namespaces.identity_of(own)
-    descriptor = namespaces.open_namespace(own)
+    try:
+        identity = namespaces.identity_of(own)
+        descriptor = namespaces.open_namespace(own)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise MachineFailed(
+            f"process {standin_pid}, which stands for the container on the host, has ended",
+            hint="see whether a hook, or somebody on this host, has killed it; then try again",
+        ) from error
     opened.callback(os.close, descriptor)
     shared = guest.network != "" and (
         tenants.is_hosts(identity) or any(tenants.others(identity, {standin_pid}))

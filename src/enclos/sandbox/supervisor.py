@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from enclos import log
 from enclos.errors import EnclosError, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import template
-from enclos.linux import errand, jail, libc, pid, unixsocket
+from enclos.linux import errand, libc, pid, unixsocket
 from enclos.sandbox import boot, daemon, release
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.state import ledger, records
@@ -28,6 +28,8 @@ from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from enclos.sandbox.live import Sandbox
 
 _DRAIN_S: Final = 5
@@ -52,11 +54,6 @@ class Start:
 class Front(Protocol):
     """A front end that lives in the supervisor's process, as containerd's shim does."""
 
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """What it brings along; every other descriptor of the caller is closed."""
-        ...
-
     async def serve(self, sandbox: Sandbox) -> None:
         """Take requests from now on: called first in the supervisor's loop."""
         ...
@@ -74,34 +71,48 @@ class WaitingFront(Front, Protocol):
         ...
 
 
-def fork(start: Start, front: Front | None = None) -> None:
-    """Start a supervisor; its socket takes connections when this returns."""
+def fork(
+    start: Start, make_front: Callable[[], Front] | None = None, *, descriptors: Sequence[int] = ()
+) -> None:
+    """Start a supervisor; its socket takes connections when this returns.
+
+    A front end is made over there, while QEMU starts; of the caller's descriptors it has those in
+    `descriptors`.
+    """
     listener = unixsocket.listen(start.plan.directory, SOCKET_NAME, backlog=_BACKLOG)
-    brought = front.descriptors if front is not None else ()
 
     def body(outside: int) -> None:
         daemon.write_log(start.plan.directory / daemon.LOG)
-        _run(start, listener, front, outside=outside)
+        _run(start, listener, make_front, outside=outside)
 
-    daemon.fork(body, {listener.fileno(), *brought})
+    daemon.fork(body, {listener.fileno(), *descriptors})
     listener.close()
 
 
-def fork_waiting(front: WaitingFront) -> None:
+def fork_waiting(make_front: Callable[[], WaitingFront], *, descriptors: Sequence[int]) -> None:
     """Start a process that will be a supervisor as soon as its front end knows what of."""
-    daemon.fork(lambda outside: _run_waiting(front, outside=outside), set(front.descriptors))
+    daemon.fork(lambda outside: _run_waiting(make_front, outside=outside), set(descriptors))
 
 
-def _run(start: Start, listener: socket.socket, front: Front | None, *, outside: int) -> None:
+def _run(
+    start: Start,
+    listener: socket.socket,
+    make_front: Callable[[], Front] | None,
+    *,
+    outside: int,
+) -> None:
     with ExitStack() as stack:
         begun = _begin(start, listener, stack, outside=outside)
-        import asyncio  # late: QEMU starts meanwhile
+        import asyncio  # late, as what front ends import: QEMU starts meanwhile
 
+        front = make_front() if make_front is not None else None
         asyncio.run(_live(begun.sandbox(), start, stack, listener=listener, front=front))
 
 
-def _run_waiting(front: WaitingFront, *, outside: int) -> None:
+def _run_waiting(make_front: Callable[[], WaitingFront], *, outside: int) -> None:
     import asyncio
+
+    front = make_front()
 
     async def body() -> None:
         start = await front.wait_start()
@@ -191,7 +202,7 @@ async def _live(
 ) -> None:
     import asyncio
 
-    from enclos.sandbox import ending, service
+    from enclos.sandbox import children, ending, service
 
     if front is not None:
         sandbox.hosted = True
@@ -205,7 +216,8 @@ async def _live(
     if sandbox.link is not None:
         sandbox.link.close()
     if sandbox.launched is not None:
-        jail.reap(sandbox.launched.qemu.pid)  # before QMP: a QEMU that hangs would not part
+        # before QMP: a QEMU that hangs would not part
+        await children.reap(sandbox.launched.qemu.pid)
     await asyncio.wait({starting}, timeout=_DRAIN_S)  # it may be waiting for what goes next
     if sandbox.machine is not None:
         await sandbox.machine.close()

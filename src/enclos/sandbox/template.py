@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from enclos import log
-from enclos.errors import EnclosError, TimedOut
+from enclos.errors import EnclosError, MachineFailed, TimedOut
 from enclos.hypervisor.qemu import machine as qemu_machine
 from enclos.hypervisor.qemu import process, template
 from enclos.hypervisor.qemu.process import Sources
 from enclos.hypervisor.qemu.template import Template
+from enclos.linux import errand
 from enclos.sandbox import boot, children
 from enclos.sandbox.boot import BootPlan
 from enclos.wire import messages as m
@@ -54,11 +54,21 @@ async def _make(root: Path, key: str, work: Path, plan: BootPlan) -> Template:
         await machine.save(timeout_s=plan.boot_timeout_s)
         link.close()
         await machine.close()
-        made = template.commit(work, root, key, ram=ram)
+        made = await _commit(work, root, key, ram=ram, plan=plan)
     log.info("template made", key=key, touched=made.touched_bytes, zeroed=trimmed.zeroed_bytes)
     return made
 
 
-def with_template(plan: BootPlan, made: Template | None) -> BootPlan:
-    """The same plan, restoring from `made`."""
-    return replace(plan, template=made)
+async def _commit(work: Path, root: Path, key: str, *, ram: int, plan: BootPlan) -> Template:
+    """Put it in force in a child: what the guest has touched takes a while to copy."""
+
+    def body() -> None:
+        template.commit(work, root, key, ram=ram)
+
+    name = "the template could not be written"
+    with errand.sent(name, body, keep=(ram,)) as saving:
+        await children.wait_done(saving, timeout_s=plan.boot_timeout_s)
+    made = template.find(root, key)
+    if made is None:
+        raise MachineFailed(f"template {key} is not there although it was written")
+    return made

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from enclos.linux import files
+from enclos.shim import where
 
 SCHEME: Final = "unix://"
-FILE: Final = "address"
-"""In the bundle: where containerd finds the shim again after a restart."""
+SANDBOX_FILE: Final = "shim"
+"""In a sandbox's directory: the path of its shim's socket, for who joins by namespace."""
 _BACKLOG: Final = 256
 _TIMEOUT_S: Final = 5
 
@@ -70,14 +71,14 @@ def publish(bundle: Path, path: Path) -> str:
     tells that a pod's containers have ended (seen with 2.1), and 1.7 refuses it.
     """
     url = f"{SCHEME}{path}"
-    files.write_atomic(bundle / FILE, url.encode(), mode=0o600)
+    files.write_atomic(bundle / where.ADDRESS, url.encode(), mode=0o600)
     return url
 
 
 def published(bundle: Path) -> Path | None:
     """The socket that the bundle names; None if it names none."""
     try:
-        url = files.read_bounded(bundle / FILE, 1024).decode("utf-8", "replace").strip()
+        url = files.read_bounded(bundle / where.ADDRESS, 1024).decode("utf-8", "replace").strip()
     except OSError:
         return None
     return Path(url.removeprefix(SCHEME)) if url.startswith(SCHEME) else None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from enclos.errors import InvalidRequest
 from enclos.linux import files
-from enclos.oci.types import Spec
-from enclos.sandbox.hostgroup import Manager
+from enclos.shim import where
 
-_SPEC: Final = "config.json"
+if TYPE_CHECKING:
+    from enclos.oci.types import Spec
+    from enclos.sandbox.hostgroup import Manager
+
 _ID_BYTES: Final = 1024
 _SPEC_BYTES: Final = 16 << 20
 _SYSTEMD_PARTS: Final = 3
@@ -19,14 +22,28 @@ _SYSTEMD_PARTS: Final = 3
 def spec_text(bundle: Path) -> bytes:
     """config.json; raises `InvalidRequest` if it is not there or no file."""
     try:
-        return files.read_bounded(bundle / _SPEC, _SPEC_BYTES)
+        return files.read_bounded(bundle / where.SPEC, _SPEC_BYTES)
     except OSError as error:
-        raise InvalidRequest(f"cannot read {bundle}/{_SPEC}: {error}") from error
+        raise InvalidRequest(f"cannot read {bundle}/{where.SPEC}: {error}") from error
+
+
+def annotations_of(bundle: Path) -> dict[str, str]:
+    """Those of the specification; raises `InvalidRequest` if there is none.
+
+    One that is not valid has none here: whoever reads all of it says what is wrong with it.
+    """
+    try:
+        raw: Any = json.loads(spec_text(bundle))
+    except (ValueError, RecursionError):
+        return {}
+    found: Any = raw.get("annotations") if isinstance(raw, dict) else None
+    pairs: dict[str, Any] = found if isinstance(found, dict) else {}
+    return {key: value for key, value in pairs.items() if isinstance(value, str)}
 
 
 def is_of_pod(bundle: Path) -> bool:
     """Whether it is that of a pod without a container, which the sandbox service is to make."""
-    return not (bundle / _SPEC).exists()
+    return not (bundle / where.SPEC).exists()
 
 
 def sandbox_of(bundle: Path) -> str:
@@ -40,6 +57,8 @@ def sandbox_of(bundle: Path) -> str:
 
 def manager(spec: Spec) -> Manager:
     """How `linux.cgroupsPath` is written: clients tell a runtime that is not runc's by its form."""
+    from enclos.sandbox.hostgroup import Manager  # late: whoever finds a shim does not ask this
+
     path = spec.linux.cgroups_path if spec.linux is not None else ""
     parts = path.split(":")
     systemd = len(parts) == _SYSTEMD_PARTS and (not parts[0] or parts[0].endswith(".slice"))

@@ -5,8 +5,9 @@ No socket here. Which codes a client acts upon is in the one table of `errors`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
@@ -45,6 +46,18 @@ class Call:
     payload: bytes
     timeout_s: float | None
     metadata: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Rows = Mapping[str, tuple[type[Message], Callable[[Any, Any], Awaitable[Message]]]]
+"""A service's methods by name: the request's class, and who answers it for a subject."""
+
+
+def bind(rows: Rows, subject: object, *, waiting: str) -> dict[str, Method]:
+    """The rows, their handlers bound to `subject`; the one called `waiting` only waits."""
+    return {
+        name: Method(request, partial(handler, subject), waits=name == waiting)
+        for name, (request, handler) in rows.items()
+    }
 
 
 def decode_call(payload: bytes) -> Call:

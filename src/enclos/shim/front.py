@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from enclos.sandbox.place import Place
 
 NAME: Final = "enclos-shim"
-ADDRESS_FILE: Final = "shim"
-"""In the sandbox's directory: the path of the socket, for containers that join by namespace."""
 LONELY_S: Final = 120
 """Between `start` and Create, and with no task at all."""
 _LEAVING_S: Final = 10
@@ -58,16 +56,9 @@ class Front:
         self._listener, self._path = listener, path
         self._namespace, self._events = namespace, events
         self._logs, self._debug = logs, debug
-        self._mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         self._shim: Shim | None = None
         self._server: Server | None = None
         self._serving: asyncio.Server | None = None
-
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """See `sandbox.supervisor.Front`."""
-        logs = (self._logs,) if self._logs >= 0 else ()
-        return (self._listener.fileno(), self._mounts, *logs)
 
     async def serve(self, sandbox: Sandbox) -> None:
         """See `sandbox.supervisor.Front`."""
@@ -78,7 +69,7 @@ class Front:
             watching.begun(shim, process)
 
         sandbox.begun = begun
-        store.write_file(sandbox.plan.directory / ADDRESS_FILE, os.fsencode(self._path))
+        store.write_file(sandbox.plan.directory / address.SANDBOX_FILE, os.fsencode(self._path))
         await self._take(table.services(shim))
         watching.in_background(shim, shim.publisher.run())
         watching.in_background(shim, _end_if_lonely(shim))
@@ -99,7 +90,7 @@ class Front:
             namespace=self._namespace,
             place=self._place,
             prepared=self._prepared,
-            mounts=self._mounts,
+            mounts=sandbox.outside,
             publisher=Publisher(self._events, self._namespace),
             sandbox=sandbox,
             unified=layout.detect().mode is Mode.UNIFIED,

@@ -254,9 +254,7 @@ async def delete(shim: Shim, request: task_pb2.DeleteRequest) -> task_pb2.Delete
     _end_logger(shim, proc.streams)
     proc.streams.close()
     answer = task_pb2.DeleteResponse(pid=proc.pid)
-    if proc.exit is not None:
-        answer.exit_status = proc.exit.status
-        answer.exited_at.FromNanoseconds(proc.exit.time_ns)
+    proc.tell_end(answer)
     if proc is task.init:
         event = events_pb2.TaskDelete(
             container_id=task.id, pid=proc.pid, exit_status=answer.exit_status

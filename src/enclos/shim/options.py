@@ -18,8 +18,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from enclos import log
 from enclos.errors import InvalidRequest
+from enclos.shim.asked import Options
 from enclos.shim.proto import bootstrap_pb2, runcoptions_pb2, runtimeoptions_pb2
-from enclos.structs import dataclass
 
 _PREFIX: Final = "type.googleapis.com/"
 _RUNTIME: Final = runtimeoptions_pb2.Options.DESCRIPTOR.full_name
@@ -30,16 +30,6 @@ _HONOURED: Final = frozenset(
 )
 """Of runc's: what is done, what the guest does anyway, and what containerd says to itself."""
 _MOST_WARNINGS: Final = 32
-MAX_BYTES: Final = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What they say. `config_path` names a file of settings, `config_body` is one as text."""
-
-    config_path: str = ""
-    config_body: bytes = b""
-    systemd_cgroup: bool = False
 
 
 def parse(data: bytes, *, name: str, namespace: str) -> Options:

@@ -37,9 +37,7 @@ async def wait(
     proc = pod.the_task().init
     await proc.over.wait()
     answer = sandbox_pb2.WaitSandboxResponse()
-    if proc.exit is not None:
-        answer.exit_status = proc.exit.status
-        answer.exited_at.FromNanoseconds(proc.exit.time_ns)
+    proc.tell_end(answer)
     return answer
 
 

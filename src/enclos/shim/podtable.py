@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from google.protobuf.message import Message
-
-from enclos.shim import pods, podstate
-from enclos.shim.calls import Method
+from enclos.shim import calls, pods, podstate
+from enclos.shim.calls import Method, Rows
 from enclos.shim.pods import Pod
 from enclos.shim.proto import sandbox_pb2
 
 SERVICE: Final = "containerd.runtime.sandbox.v1.Sandbox"
 
-Handler = Callable[[Pod, Any], Awaitable[Message]]
-
-ROWS: Final[dict[str, tuple[type[Message], Handler]]] = {
+ROWS: Final[Rows] = {
     "CreateSandbox": (sandbox_pb2.CreateSandboxRequest, pods.create),
     "StartSandbox": (sandbox_pb2.StartSandboxRequest, pods.start),
     "Platform": (sandbox_pb2.PlatformRequest, podstate.platform),
@@ -32,8 +26,4 @@ ROWS: Final[dict[str, tuple[type[Message], Handler]]] = {
 
 def services(pod: Pod) -> dict[str, dict[str, Method]]:
     """The rows, their handlers bound to `pod`."""
-    methods = {
-        name: Method(request, partial(handler, pod), waits=name == "WaitSandbox")
-        for name, (request, handler) in ROWS.items()
-    }
-    return {SERVICE: methods}
+    return {SERVICE: calls.bind(ROWS, pod, waiting="WaitSandbox")}

@@ -18,9 +18,9 @@ from typing import Final
 from enclos.errors import InvalidRequest, MachineFailed, Unsupported
 from enclos.linux import libc, mount, overlay
 from enclos.sandbox.disksources import RootFile
+from enclos.shim import where
 from enclos.structs import dataclass
 
-DIRECTORY: Final = "rootfs"
 _FLAGS: Final = {
     "ro": libc.MS_RDONLY,
     "nosuid": libc.MS_NOSUID,
@@ -71,7 +71,7 @@ def file_of(mounts: Sequence[Mount]) -> RootFile | None:
 
 def mount_all(mounts: Sequence[Mount], bundle: Path) -> None:
     """Mount them in order; raises, with none of them left, if one cannot be mounted."""
-    root = bundle / DIRECTORY
+    root = bundle / where.ROOTFS
     try:
         for one in mounts:
             _mount(one, root)
@@ -85,13 +85,13 @@ def mount_all(mounts: Sequence[Mount], bundle: Path) -> None:
 
 def mount_empty(bundle: Path) -> None:
     """Have an empty root there, where what stands for the container may put its mount points."""
-    target, flags = os.fspath(bundle / DIRECTORY), libc.MS_NOSUID | libc.MS_NODEV
+    target, flags = os.fspath(bundle / where.ROOTFS), libc.MS_NOSUID | libc.MS_NODEV
     libc.mount("enclos", target, "tmpfs", flags, "mode=755,size=1m,nr_inodes=4k")
 
 
 def unmount(bundle: Path) -> None:
     """Take every mount at BUNDLE/rootfs away; none is as good."""
-    mount.unmount_below(bundle / DIRECTORY, detach=True)
+    mount.unmount_below(bundle / where.ROOTFS, detach=True)
 
 
 def _mount(one: Mount, root: Path) -> None:

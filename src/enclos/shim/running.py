@@ -38,9 +38,7 @@ async def state(shim: Shim, request: task_pb2.StateRequest) -> task_pb2.StateRes
         terminal=names.terminal,
         exec_id=proc.exec_id,
     )
-    if proc.exit is not None:
-        answer.exit_status = proc.exit.status
-        answer.exited_at.FromNanoseconds(proc.exit.time_ns)
+    proc.tell_end(answer)
     return answer
 
 
@@ -57,9 +55,7 @@ async def wait(shim: Shim, request: task_pb2.WaitRequest) -> task_pb2.WaitRespon
     proc = shim.task(request.id).proc(request.exec_id)
     await proc.over.wait()
     answer = task_pb2.WaitResponse()
-    if proc.exit is not None:
-        answer.exit_status = proc.exit.status
-        answer.exited_at.FromNanoseconds(proc.exit.time_ns)
+    proc.tell_end(answer)
     return answer
 
 

@@ -5,22 +5,16 @@ Versions 2 and 3 differ in the name only. What is not here is answered as not im
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from google.protobuf.message import Message
-
-from enclos.shim import lifecycle, running
-from enclos.shim.calls import Method
+from enclos.shim import calls, lifecycle, running
+from enclos.shim.calls import Method, Rows
 from enclos.shim.proto import task_pb2
 from enclos.shim.tasks import Shim
 
 SERVICES: Final = ("containerd.task.v2.Task", "containerd.task.v3.Task")
 
-Handler = Callable[[Shim, Any], Awaitable[Message]]
-
-ROWS: Final[dict[str, tuple[type[Message], Handler]]] = {
+ROWS: Final[Rows] = {
     "State": (task_pb2.StateRequest, running.state),
     "Create": (task_pb2.CreateTaskRequest, lifecycle.create),
     "Start": (task_pb2.StartRequest, lifecycle.start),
@@ -43,8 +37,4 @@ ROWS: Final[dict[str, tuple[type[Message], Handler]]] = {
 
 def services(shim: Shim) -> dict[str, dict[str, Method]]:
     """The rows, their handlers bound to `shim`."""
-    methods = {
-        name: Method(request, partial(handler, shim), waits=name == "Wait")
-        for name, (request, handler) in ROWS.items()
-    }
-    return dict.fromkeys(SERVICES, methods)
+    return dict.fromkeys(SERVICES, calls.bind(ROWS, shim, waiting="Wait"))

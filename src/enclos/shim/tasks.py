@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from enclos.errors import Exists, NotFound, WrongState
 from enclos.oci import types
@@ -14,6 +14,8 @@ from enclos.shim.stdio import Stdio
 from enclos.structs import dataclass
 
 if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     from enclos.sandbox.live import Process, Sandbox
     from enclos.sandbox.newcontainer import Prepared
     from enclos.sandbox.place import Place
@@ -25,6 +27,17 @@ class Exit:
 
     status: int
     time_ns: int
+
+
+class Told(Protocol):
+    """What the answers about a process' end have in common."""
+
+    exit_status: int
+
+    @property
+    def exited_at(self) -> Timestamp:
+        """When, by the host's clock."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,6 +61,12 @@ class Proc:
     started: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     watcher: asyncio.Task[None] | None = None
+
+    def tell_end(self, answer: Told) -> None:
+        """Write into `answer` how it ended, if it has."""
+        if self.exit is not None:
+            answer.exit_status = self.exit.status
+            answer.exited_at.FromNanoseconds(self.exit.time_ns)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -72,6 +73,32 @@ def test_a_program_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(MachineFailed, match="the jail was not ready in time"):
         asyncio.run(children.wait_arrived(Spawned(0, "/bin/x", ours)))
+
+
+def test_a_child_is_collected_whatever_it_does() -> None:
+    """One that runs is killed first; one that is collected is nobody's any more."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    ended = os.fork()
+    if ended == 0:
+        os._exit(0)
+    for pid in (child, ended, child):
+        asyncio.run(asyncio.wait_for(children.reap(pid), LIMIT_S))
+    for pid in (child, ended):
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def test_others_are_answered_while_a_child_takes_its_time_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(SLOW_S)
+        os._exit(0)
+    monkeypatch.setattr(os, "kill", lambda *_: None)  # the kernel is busy giving memory back
+    assert turns(lambda: children.reap(child)) > 3
 
 
 def test_passt_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

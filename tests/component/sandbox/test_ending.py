@@ -19,6 +19,7 @@ from enclos.errors import EnclosError, GuestFailed, TimedOut
 from enclos.sandbox import (
     containers,
     ending,
+    growth,
     networks,
     outputlog,
     shares,
@@ -254,8 +255,47 @@ def test_a_status_is_told_though_nothing_can_be_written_or_released(
     _play(tmp_path, Guest(), work)
 
 
-async def _nothing(*_: object) -> None:
+async def _nothing(*_: object, **__: object) -> None:
     return None
+
+
+def test_a_member_of_which_nothing_can_be_written_is_taken_out_of_the_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be there until its pod ends, and nobody would know."""
+
+    asked: list[str] = []
+
+    async def call(method: str, *_: object, **__: object) -> m.Started:
+        await _nothing()
+        asked.append(method)
+        return m.Started(7)
+
+    async def joined(*_: object, **__: object) -> str:
+        await _nothing()
+        return "n"
+
+    async def work(sandbox: Sandbox) -> None:
+        monkeypatch.setattr(containers, "_wire", lambda *_, **__: m.Stdio())
+        sandbox.link = cast("Any", SimpleNamespace(call=call))
+        (sandbox.plan.share / "new").mkdir()
+        sandbox.ready.set()
+        monkeypatch.setattr(shares, "bind", lambda *_: None)
+        monkeypatch.setattr(networks, "join", joined)
+        monkeypatch.setattr(growth, "grow", _nothing)
+        monkeypatch.setattr(records, "save_container", _full)
+        record = ContainerRecord("new", FIRST, "/b", "/r", records.now())
+        text = records.encode_container(record)
+        request = c.Create("new", "{}", text, 0, c.Channels(), attached=False)
+        given = [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
+        with pytest.raises(OSError, match="No space left"):
+            await containers.create(sandbox, request, given[:])
+        assert asked == ["create", "delete"]
+        assert list(sandbox.containers) == [FIRST, OTHER]
+        assert list(sandbox.plan.share.iterdir()) == []
+        assert not sandbox.ending
+
+    _play(tmp_path, Guest(), work)
 
 
 def test_a_containers_log_is_closed_when_its_output_is_in(tmp_path: Path) -> None:

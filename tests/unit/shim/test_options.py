@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from enclos.errors import InvalidRequest
 from enclos.shim import options
-from enclos.shim.options import Options
+from enclos.shim.asked import Options
 from enclos.shim.proto import bootstrap_pb2, runcoptions_pb2, runtimeoptions_pb2
 
 RUNTIME = "runtimeoptions.v1.Options"
