@@ -82,3 +82,18 @@ def test_delete_where_nothing_is_left(bundle: Path) -> None:
     assert task_pb2.DeleteResponse.FromString(said).exit_status == 137
     assert not _heavy(modules)
     assert not modules & {"json", "socket", "pathlib", "dataclasses"}
+
+
+def test_what_creates_imports_no_loop() -> None:
+    """A supervisor does, while QEMU starts."""
+    code = f"import sys; sys.path.append({str(tree.SOURCE)!r}); import enclos.shim.begin"
+    done = subprocess.run(
+        [PYTHON, "-ISXutf8", "-Ximporttime", "-c", code],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stderr.decode().splitlines()
+    modules = {line.rpartition("|")[2].strip() for line in lines}
+    assert "enclos.sandbox.create" in modules
+    assert not [name for name in modules if name.startswith(("asyncio", "google", "qemu"))]

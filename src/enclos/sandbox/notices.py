@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enclos import log
 from enclos.errors import InvalidRequest, Lost
@@ -22,10 +22,12 @@ from enclos.oci.types import Spec
 from enclos.plan import notices
 from enclos.plan.notices import Kind, Notices
 from enclos.sandbox.client import Connection
-from enclos.sandbox.live import Container, Sandbox
 from enclos.structs import dataclass
 from enclos.wire import control as c
 from enclos.wire import messages as m
+
+if TYPE_CHECKING:  # creators need no loop
+    from enclos.sandbox.live import Container, Sandbox
 
 _READY: Final = b"READY="
 _MOST_BYTES: Final = 4096

@@ -7,21 +7,24 @@ by their form, not by their path: nothing but links by way of `..data`, and not 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import posixpath
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enclos import log
 from enclos.errors import EnclosError
 from enclos.linux import libc
 from enclos.oci.types import Mount
-from enclos.sandbox.live import Container, Sandbox
 from enclos.wire import messages as m
 from enclos.wire.places import PROJECTED_LINK
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from enclos.sandbox.live import Container, Sandbox
 
 MOST_BYTES: Final = 8 << 20
 """Of one volume: it is the guest's memory. Kubernetes' objects have at most 1 MiB each."""
@@ -95,7 +98,7 @@ def follow(sandbox: Sandbox, container: Container, names: Sequence[str]) -> None
     """From now on tell the guest of each swap of the container's volumes `names`."""
     if not names:
         return
-    loop = asyncio.get_running_loop()
+    loop = _loop()
     descriptor = container.projections = libc.inotify_init()
     base = sandbox.plan.share / container.record.id
     for name in names:
@@ -113,7 +116,7 @@ def follow(sandbox: Sandbox, container: Container, names: Sequence[str]) -> None
 def close(container: Container) -> None:
     """Follow no more."""
     if container.projections >= 0:
-        asyncio.get_running_loop().remove_reader(container.projections)
+        _loop().remove_reader(container.projections)
         os.close(container.projections)
         container.projections = -1
 
@@ -131,3 +134,10 @@ async def _tell(sandbox: Sandbox, container: Container, names: Sequence[str]) ->
             await sandbox.agent().call("project", message, m.Nothing, timeout_s=_TIMEOUT_S)
         except (EnclosError, OSError) as error:  # the next swap is told again
             log.info("a swap that the guest missed", path=path, error=error)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The supervisor's; imported late, as creators need none."""
+    import asyncio
+
+    return asyncio.get_running_loop()
