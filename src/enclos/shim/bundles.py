@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from enclos.errors import InvalidRequest
 from enclos.linux import files
@@ -33,12 +33,16 @@ def annotations_of(bundle: Path) -> dict[str, str]:
     One that is not valid has none here: whoever reads all of it says what is wrong with it.
     """
     try:
-        raw: Any = json.loads(spec_text(bundle))
+        raw: object = json.loads(spec_text(bundle))
     except (ValueError, RecursionError):
         return {}
-    found: Any = raw.get("annotations") if isinstance(raw, dict) else None
-    pairs: dict[str, Any] = found if isinstance(found, dict) else {}
-    return {key: value for key, value in pairs.items() if isinstance(value, str)}
+    found = _members(_members(raw).get("annotations"))
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _members(value: object) -> dict[str, object]:
+    """Those of an object of JSON; none of anything else."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def is_of_pod(bundle: Path) -> bool:
