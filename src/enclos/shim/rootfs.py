@@ -50,7 +50,8 @@ class Mount:
 def file_of(mounts: Sequence[Mount]) -> RootFile | None:
     """The file that is to be the root file system; None for mounts of the host's.
 
-    Raises `Unsupported` for such files among others, and for a file system the guest has not.
+    Raises `Unsupported` for such files among others, for several layers in one, and for a file
+    system the guest has not.
     """
     if not any("loop" in one.options for one in mounts):
         return None
@@ -66,6 +67,12 @@ def file_of(mounts: Sequence[Mount]) -> RootFile | None:
             hint=f"have the snapshotter make {' or '.join(sorted(_IN_GUEST))}",
         )
     flags, data = split([option for option in first.options if option != "loop"])
+    layers = [option for option in data if option.partition("=")[0] == "device"]
+    if layers:
+        raise Unsupported(
+            f"root file systems in several files ({layers[0][:80]}) are not supported",
+            hint="have the snapshotter make one file, or use overlayfs or native",
+        )
     return RootFile(Path(first.source), first.type, flags, ",".join(data))
 
 

@@ -42,6 +42,7 @@ def test_everything_else_is_mounted_on_the_host() -> None:
     ("mounts", "text"),
     [
         ([_loop("xfs")], "of type xfs with the option loop"),
+        ([_loop("erofs", "ro", "device=/layers/1")], "several files .device=/layers/1."),
         ([_loop("erofs", target="/layer")], "several mounts"),
         ([_loop("erofs"), Mount("format/overlay", "overlay", "", ())], "several mounts"),
     ],
