@@ -59,15 +59,12 @@ build_assets() {
     unset ENCLOS_DATA_ROOT
 }
 
-# Two at a time, but where tests look at the whole machine. A file's tests stay together, as they
-# share warm sandboxes.
-workers() { case $1 in component) echo 0 ;; *) echo 2 ;; esac; }
-
+# Two tests at a time. A file's tests stay together, as they share warm sandboxes.
 run_tier() {
     local tier=$1 status=0
     say "tier $tier"
     # shellcheck disable=SC2086
-    (cd "$tree" && "$venv/bin/python" -m pytest "tests/$tier" -q -n "$(workers "$tier")" --dist loadfile -m "$marks" \
+    (cd "$tree" && "$venv/bin/python" -m pytest "tests/$tier" -q -n 2 --dist loadfile -m "$marks" \
         --junitxml="$reports/$tier.xml" ${ENCLOS_TEST_ARGS:-}) </dev/null || status=$?
     return "$status"
 }

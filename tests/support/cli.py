@@ -44,7 +44,7 @@ class Programs:
         return leaks.Scope(
             roots=(self.state_root, self.data_root / "containers"),
             words=(),
-            alone="PYTEST_XDIST_WORKER" not in os.environ,
+            alone=leaks.alone(),
         )
 
     @property

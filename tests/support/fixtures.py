@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,13 @@ from tests.support import leaks
 
 
 @pytest.fixture
-def leak_scope() -> leaks.Scope:
-    """What `leak_check` looks at; override it where a test has roots of its own."""
-    return leaks.Scope()
+def leak_scope(tmp_path_factory: pytest.TempPathFactory) -> leaks.Scope:
+    """What `leak_check` looks at: this process' own, as others may run tests beside it.
+
+    Override it where a test has roots of its own.
+    """
+    own = os.fspath(tmp_path_factory.getbasetemp())
+    return leaks.Scope(words=(leaks.WORD, own), alone=leaks.alone())
 
 
 @pytest.fixture

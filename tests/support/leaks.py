@@ -21,6 +21,8 @@ from enclos.linux import fork, mountinfo, pid
 from enclos.linux.cgroup import layout
 
 HOST_WIDE: Final = frozenset({"link", "network namespace"})
+WORD: Final = f"enclostest{os.getpid()}x"
+"""How names of this process' own things begin that are in no directory of its own."""
 _OWN_GROUPS: Final = "/enclos/"
 _POLL_S: Final = 0.05
 
@@ -30,7 +32,7 @@ class Scope:
     """What belongs to the test: things below `roots`, or with one of `words` in their name."""
 
     roots: tuple[Path, ...] = ()
-    words: tuple[str, ...] = ("enclos",)
+    words: tuple[str, ...] = (WORD,)
     alone: bool = True
     """Whether nobody else uses the host meanwhile."""
     others: tuple[str, ...] = ()
@@ -46,6 +48,11 @@ class Snapshot:
     """Everything in use, one line of text per thing, by kind of thing."""
 
     things: dict[str, frozenset[str]]
+
+
+def alone() -> bool:
+    """Whether this process runs all tests there are at the moment."""
+    return "PYTEST_XDIST_WORKER" not in os.environ
 
 
 def snapshot(scope: Scope | None = None) -> Snapshot:

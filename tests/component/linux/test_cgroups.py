@@ -16,6 +16,7 @@ from enclos.linux import process
 from enclos.linux.cgroup import group, layout, starve
 from enclos.linux.cgroup.group import Group
 from enclos.linux.cgroup.layout import Layout, Mode
+from tests.support import leaks
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -30,7 +31,7 @@ def host() -> Layout:
 
 @pytest.fixture
 def made(leak_check: None, host: Layout) -> Iterator[Group]:
-    path = f"enclos-test-{new_id()[:8]}/deep"
+    path = f"{leaks.WORD}{new_id()[:8]}/deep"
     found = group.create(host, path)
     yield found
     group.kill(found)

@@ -14,6 +14,7 @@ from enclos.oci.default import default_spec
 from enclos.oci.load import dump_spec, load_spec
 from enclos.oci.validate import validate
 from enclos.plan.guestspec import guest_spec
+from tests.support import leaks
 
 
 def peer(name: str) -> str:
@@ -53,7 +54,7 @@ def test_runc_takes_our_default(tmp_path: Path) -> None:
     (tmp_path / "rootfs").mkdir()
     root = tmp_path / "state"
     done = subprocess.run(
-        [peer("runc"), "--root", str(root), "run", "-b", str(tmp_path), "enclos-test"],
+        [peer("runc"), "--root", str(root), "run", "-b", str(tmp_path), leaks.WORD],
         capture_output=True,
         text=True,
         timeout=60,

@@ -25,6 +25,7 @@ from enclos.sandbox import delete, hostgroup, release
 from enclos.sandbox.hostgroup import Manager
 from enclos.state import store
 from enclos.state.store import StateRoot
+from tests.support import leaks
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -41,7 +42,7 @@ def root(leak_check: None, tmp_path: Path) -> StateRoot:
 
 @pytest.fixture
 def name(root: StateRoot) -> Iterator[str]:
-    made = f"enclos-test-{new_id()[:8]}"
+    made = f"{leaks.WORD}{new_id()[:8]}"
     store.reserve(root, made)
     yield made
     release.container(root, made)
@@ -83,9 +84,8 @@ def test_without_a_path_it_has_a_place_of_its_own(root: StateRoot, name: str) ->
 def test_the_path_is_the_specs(
     root: StateRoot, name: str, manager: Manager, asked: str, wanted: str | None
 ) -> None:
-    word = name.replace("-", "")
-    path = make(root, name, asked.replace("NAME", word), manager)
-    assert path == (wanted or "NAME.slice/enclos-c1.scope").replace("NAME", word)
+    path = make(root, name, asked.replace("NAME", name), manager)
+    assert path == (wanted or "NAME.slice/enclos-c1.scope").replace("NAME", name)
     release.container(root, name)
     parent = found(path.partition("/")[0])
     assert all(place.is_dir() for place in parent.directories.values())  # as with runc
