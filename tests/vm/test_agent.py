@@ -53,13 +53,13 @@ MACHINE_ID = "0123456789abcdef0123456789abcdef"
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def assets(programs: Programs) -> Assets:
     current = programs.data_root / "assets/current"
     return Assets(current, current / "tool-root")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def share(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory to be shared, with a root file system `root` of busybox."""
     made = tmp_path_factory.mktemp("share")
@@ -74,7 +74,7 @@ def share(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def guest(assets: Assets, share: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """A machine with an identity and its share mounted."""
     directory = tmp_path_factory.mktemp("guest")

@@ -24,6 +24,7 @@ from tests.support.hosts import DEMO, Host
 pytestmark = pytest.mark.timeout(900)
 SUBNET, SUBNET6 = "10.64.7", "fd64:7:"
 TCP = 8081
+ONE_OF_THEM = ("supervisor", "stand-in")
 ANSWERS = "while true; do echo db | nc -l -p 80; done"
 
 
@@ -168,7 +169,9 @@ def test_an_internal_network(host: Host) -> None:
     assert host.ok("network", "rm", "shut") == "shut\n"
 
 
-@pytest.mark.parametrize("victim", ["supervisor", "stand-in", "both"])
+@pytest.mark.parametrize(
+    "victim", ["both", *(pytest.param(one, marks=pytest.mark.nightly) for one in ONE_OF_THEM)]
+)
 def test_killed_and_swept(host: Host, db: str, app: str, victim: str) -> None:
     looks = host.looks()
     made = host.keep("--network", "own", "-p", "8099:80")

@@ -7,7 +7,6 @@ import platform
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -196,14 +195,6 @@ def test_a_signal_while_starting_leaves_nothing(programs: Programs) -> None:
         child.communicate(timeout=60)
         assert child.returncode != 0
     assert programs.ok("ps", "-aq") == before
-
-
-def test_twenty_in_a_row_and_eight_at_once(programs: Programs) -> None:
-    for number in range(20):
-        assert programs.ok(*RUN, "echo", str(number)).strip() == str(number)
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda n: programs.ok(*RUN, "echo", str(n)), range(8)))
-    assert [text.strip() for text in found] == [str(number) for number in range(8)]
 
 
 def test_detached_with_rm_is_removed_when_it_ends(programs: Programs) -> None:

@@ -56,7 +56,10 @@ def test_exec_on_a_terminal(programs: Programs) -> None:
         programs.ok("rm", "-f", "host")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.nightly)],
+)
 def test_signals_leave_the_terminal_as_it_was(programs: Programs, number: int) -> None:
     with terminal(programs, "run", "--rm", "-it", "enclos/demo", "sh") as screen:
         screen.expect(b"# ")
