@@ -12,7 +12,7 @@ import pytest
 
 from enclos.errors import HostUnfit, InvalidRequest, WrongState
 from enclos.ids import new_id
-from enclos.linux import fork, process
+from enclos.linux import fork, pidfd, process
 from enclos.linux.cgroup import group, layout
 from enclos.linux.cgroup.group import Group
 from enclos.linux.cgroup.layout import Layout, Mode
@@ -217,6 +217,7 @@ def test_block_devices_are_throttled(root: StateRoot, name: str) -> None:
 def test_an_abandoned_creation_is_released(root: StateRoot, name: str) -> None:
     """Its creator died after it had made the group and before it wrote a record."""
     dead = fork.fork_detached(lambda: 0)
+    assert pidfd.wait_end(dead, timeout_s=60)
     path = make(root, name)
     store.write_file(root.container(name) / "creator", f"{dead.pid} {dead.start}".encode())
     delete.delete(root, name)
