@@ -259,7 +259,7 @@ def booted(
         theirs.close()
         peer = Peer(ours)
         try:
-            hello = peer.event(Hello, timeout_s=60)
+            hello = peer.event(Hello, timeout_s=240)
         except (EOFError, TimeoutError) as error:
             raise AssertionError(f"no hello: {error}\n{console.read_text()}") from error
         yield Guest(peer, hello, process, console, directory / "qmp")

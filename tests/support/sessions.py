@@ -28,15 +28,21 @@ _NUMBERS: Final = count()
 def using(directory: Path, *, place: Path = PLACE) -> Iterator[None]:
     """State roots at or below `directory` are this process' while the context lasts."""
     me = pid.this_process()
-    place.mkdir(mode=0o700, exist_ok=True)
     entry = place / f"{me.pid}-{me.start}-{next(_NUMBERS)}"
-    entry.write_text(os.fspath(directory))
+    _note(entry, os.fspath(directory))
     try:
         yield
     finally:
         entry.unlink(missing_ok=True)
         with suppress(OSError):
             place.rmdir()  # others may have theirs in it
+
+
+def _note(entry: Path, text: str) -> None:
+    while not entry.exists():
+        entry.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):  # another session was the last one and removed it
+            entry.write_text(text)
 
 
 def end_dead(*, place: Path = PLACE) -> list[str]:
