@@ -383,6 +383,7 @@ def test_devices_and_paths_of_the_host(boxes: Boxes, tmp_path: Path) -> None:
     assert same(boxes, look) == ("by a link\n/made\n1\n", ["in"])
 
 
+@pytest.mark.nightly
 def test_processes_and_shared_memory_of_the_node_are_the_guests(cri: Cri) -> None:
     """hostPID and hostIPC: all of the machine, nothing of the host; the pod's name is its own."""
     options = api.NamespaceOption(pid=NODE, ipc=NODE)
