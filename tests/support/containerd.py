@@ -289,7 +289,7 @@ class Containerd:
 def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Containerd]:
     """A daemon with the image `IMAGE`, gone with all its containers afterwards."""
     with ExitStack() as stack:
-        enter = stack.enter_context(_root(programs))
+        enter = stack.enter_context(_root(programs, data.parent))
         home = Path(tempfile.gettempdir()) if enter else Path("/run")
         name = f"{PREFIX}{os.getpid()}"
         daemon = Containerd(programs, home / name, data, cri=cri, enter=enter)
@@ -319,17 +319,34 @@ def running(programs: Programs, data: Path, *, cri: bool = False) -> Iterator[Co
 
 
 @contextmanager
-def _root(programs: Programs) -> Iterator[tuple[str, ...]]:
-    """The words that enter the root with containerd in it; none for the host's own."""
+def _root(programs: Programs, files: Path) -> Iterator[tuple[str, ...]]:
+    """The words that enter the root with containerd in it; none for the host's own.
+
+    What a test mounts below `files` is seen in either.
+    """
     suite = os.environ.get("ENCLOS_TEST_CONTAINERD_SUITE", "")
     if suite:
-        with otherroot.with_ours(suite, PACKAGES, programs.data_root) as enter:
+        with (
+            _propagating(files),
+            otherroot.with_ours(suite, PACKAGES, programs.data_root) as enter,
+        ):
             yield (shutil.which(enter[0]) or enter[0], *enter[1:])
         return
     for program in (DAEMON, CLIENT):
         if not os.access(program, os.X_OK):
             pytest.skip(f"{program} is missing: apt-get install containerd")
     yield ()
+
+
+@contextmanager
+def _propagating(place: Path) -> Iterator[None]:
+    """Have mounts below a directory arrive in the mount namespaces that are made in the block."""
+    for words in (("--bind", place, place), ("--make-shared", place)):
+        subprocess.run(["mount", *words], check=True, timeout=30)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True, timeout=30)
 
 
 def image(name: str, command: Sequence[str]) -> bytes:
