@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import waiting
-from tests.support.dockerd import IMAGE, Docker
+from tests.support.dockerd import IMAGE, SHIM, Docker
 
 MIB = 1 << 20
 FILES = ("memory.max", "cpu.max", "pids.max")
@@ -41,9 +41,10 @@ def test_limits_are_in_force_shown_and_changed(docker: Docker, box: str) -> None
     shown = json.loads(docker.ok("stats", "--no-stream", "--format", "{{json .}}", box))
     used, _, limit = shown["MemUsage"].partition(" / ")
     assert used.endswith("MiB")
-    assert float(used.removesuffix("MiB")) > 50  # the whole machine's
+    # The whole machine's by the command line, the container's own in the guest by the shim.
+    assert (float(used.removesuffix("MiB")) < 50) == SHIM
     assert limit.endswith("MiB")
-    assert int(shown["PIDs"]) > 4
+    assert (int(shown["PIDs"]) <= 4) == SHIM
     docker.ok(
         "update", "--memory", "80m", "--memory-swap", "-1", "--cpus", "0.7", "--pids-limit", "70",
         "--cpuset-cpus", "0-1", box,
