@@ -20,6 +20,7 @@ from tests.perf import (
     cri,
     engines,
     memory,
+    netstarts,
     networks,
     peers,
     phases,
@@ -36,7 +37,8 @@ from tests.perf.series import Group, Series, Unavailable
 from tests.perf.subject import Subject
 
 _USUAL: Final = (
-    "starts", "phases", "verbs", "memory", "streams", "networks", "engines", "tasks", "cri",
+    "starts", "phases", "verbs", "memory", "streams", "networks", "network-starts", "engines",
+    "tasks", "cri",
 )  # fmt: skip
 """Groups that are measured if none is named."""
 
@@ -72,7 +74,19 @@ def _measure(found: Subject, options: argparse.Namespace) -> int:
 def _groups(found: Subject, only: str) -> list[Group]:
     groups = [
         group
-        for rows in (starts, phases, verbs, memory, streams, networks, engines, tasks, cri, pods)
+        for rows in (
+            starts,
+            phases,
+            verbs,
+            memory,
+            streams,
+            networks,
+            netstarts,
+            engines,
+            tasks,
+            cri,
+            pods,
+        )
         for group in rows.groups(found)
     ]
     return [group for group in groups if group.name in (only.split(",") if only else _USUAL)]

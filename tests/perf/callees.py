@@ -117,7 +117,7 @@ def _container(site: Site, name: str, command: Sequence[str], *, shared: bool) -
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(data)
         target.chmod(0o755)
-    _join(place / "config.json", "" if shared else member.netns.path)
+    join(place / "config.json", "" if shared else member.netns.path)
     inside = ("nsenter", f"--net={member.netns.path}") if shared else ()
     started = [*inside, *command]
     try:
@@ -127,7 +127,8 @@ def _container(site: Site, name: str, command: Sequence[str], *, shared: bool) -
         subprocess.run([*started, "delete", "--force", label], capture_output=True, check=False)
 
 
-def _join(config: Path, path: str) -> None:
+def join(config: Path, path: str) -> None:
+    """Have a bundle's container in the network namespace at `path`; empty for the caller's."""
     spec: dict[str, Any] = json.loads(config.read_text())
     kept = [one for one in spec["linux"]["namespaces"] if one["type"] != "network"]
     spec["linux"]["namespaces"] = kept + ([{"type": "network", "path": path}] if path else [])
@@ -156,14 +157,16 @@ def _by_passt(site: Site, name: str) -> Iterator[Callee]:
     ports = f"--tcp-ports={STREAM_PORT}-{SHELL_PORT}"
     options = (ports, "--udp-ports=none", "--ipv4-only", f"--address={address}")
     tool_root, network = site.subject.assets.tool_root, member.netns.descriptor
+    ours, passts = socket.socketpair()
     with (
+        ours,
         open(os.devnull, "wb") as nowhere,
         passt.serving(
-            tool_root, network, options, uid=PASST_UID, output=nowhere.fileno()
+            tool_root, network, options, uid=PASST_UID, output=nowhere.fileno(), connection=passts
         ) as served,
     ):
         jail.confirm(served.spawned)
-        end = served.connection.fileno()
+        end = ours.fileno()
         with _booted(site, name, address, f"socket,id=n0,fd={end}", end, _PASST_MTU) as callee:
             yield callee
 

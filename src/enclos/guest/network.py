@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import struct
 import time
 from typing import Final
@@ -21,7 +22,7 @@ from enclos.linux.netlink import Netlink
 from enclos.wire import rtnetlink
 from enclos.wire.messages import Nothing
 from enclos.wire.netmessages import Interface, Network, NetworkEntry
-from enclos.wire.places import PORTS_PATH
+from enclos.wire.places import PORTS_PATH, SPARE_PATH, SPARE_SLOT
 
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.002
@@ -33,15 +34,15 @@ async def configure(agent: Agent, request: Network) -> Nothing:
     """Make a network what it is to be; raises `GuestFailed` naming what the kernel refused."""
     network = netns.find(agent.networks, request.namespace)
     for index in request.gone:
-        network.indexes.pop(index, None)
+        _forget(network, index)
     for entry in request.removed:
         _remove(network, entry)
     for interface in request.interfaces:
         if interface.index not in network.indexes:
             await _arrive(agent, network, interface)
         _set_up(network, interface)
-    names = _names(network)
     with netns.inside(network.descriptor):
+        names = _names(network)
         for name in names:
             _switch(name, "accept_dad", 0)  # addresses are good at once: the host's have been tried
         for entry in request.added:
@@ -49,6 +50,15 @@ async def configure(agent: Agent, request: Network) -> Nothing:
         for name in names:
             _switch(name, "accept_dad", 1)
     return Nothing()
+
+
+def _forget(network: GuestNetwork, index: int) -> None:
+    """It has gone; the one of the machine's start only lost its carrier and is taken out here."""
+    network.indexes.pop(index, None)
+    if network.spare == index:
+        network.spare = 0
+        with open(f"{SPARE_PATH}/remove", "w", encoding="ascii") as file:
+            file.write("1")
 
 
 async def _arrive(agent: Agent, network: GuestNetwork, interface: Interface) -> None:
@@ -62,15 +72,21 @@ async def _arrive(agent: Agent, network: GuestNetwork, interface: Interface) -> 
         moved = rtnetlink.set_link(found, name=interface.name, namespace=network.descriptor)
         _do(own, rtnetlink.NEWLINK, moved, what=f"interface {interface.name}")
     network.indexes[interface.index] = _index(network, interface.name)
+    if interface.slot == SPARE_SLOT:
+        network.spare = interface.index
 
 
 def _at_port(slot: int) -> int | None:
     """Number of the interface behind PCI Express port `slot`, while it is in our namespace."""
     port = f"{PORTS_PATH}.{slot:x}"
-    for device in _entries(port, "0000:"):
-        for virtio in _entries(f"{port}/{device}", "virtio"):
-            for name in _entries(f"{port}/{device}/{virtio}/net", ""):
-                return _number(f"{port}/{device}/{virtio}/net/{name}/ifindex")
+    if slot == SPARE_SLOT:
+        devices = [SPARE_PATH]
+    else:
+        devices = [f"{port}/{device}" for device in _entries(port, "0000:")]
+    for device in devices:
+        for virtio in _entries(device, "virtio"):
+            for name in _entries(f"{device}/{virtio}/net", ""):
+                return _number(f"{device}/{virtio}/net/{name}/ifindex")
     return None
 
 
@@ -91,21 +107,24 @@ def _entries(path: str, prefix: str) -> list[str]:
 
 
 def _names(network: GuestNetwork) -> list[str]:
-    """The interfaces that the host knows of, by their names of today."""
-    known = set(network.indexes.values())
-    links = [
-        rtnetlink.link(body)
-        for body in network.netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS)
-    ]
-    return [link.name for link in links if link.index in known and not link.loopback]
+    """The interfaces that the host knows of, by their names of today; within the namespace."""
+    return [name for one in network.indexes.values() if (name := _name(one)) not in {"", "lo"}]
+
+
+def _name(index: int) -> str:
+    """Asked for by itself: a listing of all links costs a clone as much as several addresses."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
 
 
 def _index(network: GuestNetwork, name: str) -> int:
-    for body in network.netlink.dump(rtnetlink.GETLINK, rtnetlink.ALL_LINKS):
-        found = rtnetlink.link(body)
-        if found.name == name:
-            return found.index
-    raise GuestFailed(f"interface {name!r} did not arrive in its namespace")
+    with netns.inside(network.descriptor):
+        try:
+            return socket.if_nametoindex(name)
+        except OSError as error:
+            raise GuestFailed(f"interface {name!r} did not arrive in its namespace") from error
 
 
 def _set_up(network: GuestNetwork, interface: Interface) -> None:
@@ -125,10 +144,13 @@ def _set_up(network: GuestNetwork, interface: Interface) -> None:
 
 def _switch(name: str, key: str, value: int) -> None:
     try:
-        with open(f"{_IPV6}/{name}/{key}", "w", encoding="ascii") as file:
-            file.write(str(int(value)))
+        descriptor = os.open(f"{_IPV6}/{name}/{key}", os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return  # an interface this small has no IPv6 at all
+    try:
+        os.write(descriptor, b"%d" % value)
+    finally:
+        os.close(descriptor)
 
 
 def _add(network: GuestNetwork, entry: NetworkEntry) -> None:

@@ -39,7 +39,10 @@ class Machine(Protocol):
         ...
 
     async def unplug_nic(self, slot: int) -> None:
-        """Take it away; the guest must let go of it."""
+        """Take it away; the guest must let go of it.
+
+        The one that a machine has from its start (`SPARE_SLOT`) only loses what is behind it.
+        """
 
     def tail(self) -> str:
         """The last lines the guest's kernel wrote to its console."""

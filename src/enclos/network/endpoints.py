@@ -14,7 +14,7 @@ from pathlib import Path
 
 from enclos import log
 from enclos.errors import EnclosError
-from enclos.linux import libc, namespaces, tun
+from enclos.linux import namespaces, tun
 from enclos.linux.netlink import Netlink
 from enclos.network import namespace as looking
 from enclos.network import tenants
@@ -77,7 +77,7 @@ def take(
 def connect(taken: Taken) -> int:
     """A descriptor of a new namespace that is connected; raises `MachineFailed`, `HostUnfit`."""
     with ExitStack() as undo:
-        descriptor = _new_namespace()
+        descriptor = looking.new()
         undo.callback(os.close, descriptor)
         path = f"/proc/{os.getpid()}/fd/{descriptor}"
         with state.locked(taken.networks), Netlink() as netlink:
@@ -144,23 +144,11 @@ def _where(fields: Fields) -> Iterator[bool]:
     yield False
 
 
-def _new_namespace() -> int:
-    own = namespaces.open_namespace(namespaces.path_of("network"))
-    try:
-        libc.unshare(libc.CLONE_NEWNET)
-        try:
-            return namespaces.open_namespace(namespaces.path_of("network"))
-        finally:
-            libc.setns(own, libc.CLONE_NEWNET)
-    finally:
-        os.close(own)
-
-
 @contextmanager
 def _stage() -> Iterator[str]:
     """The path of a namespace that has the container's interface, as far as netavark can see."""
     with ExitStack() as stack:
-        descriptor = _new_namespace()
+        descriptor = looking.new()
         stack.callback(os.close, descriptor)
         with looking.inside(descriptor):
             _, queues = tun.create(bridging.INTERFACE)

@@ -1,4 +1,4 @@
-"""Looks at a network namespace: who it is, and what is in it. Changes nothing.
+"""Network namespaces: looks at who one is, and what is in it, without changing anything.
 
 `Namespace` is the handle by which everything else in this room works there: a netlink socket
 belongs to the namespace it was opened in, so nobody has to enter it again.
@@ -68,6 +68,19 @@ def inside(descriptor: int, path: str = "") -> Iterator[None]:
             ) from error
         try:
             yield
+        finally:
+            libc.setns(own, libc.CLONE_NEWNET)
+    finally:
+        os.close(own)
+
+
+def new() -> int:
+    """A descriptor of a new namespace, without a name."""
+    own = namespaces.open_namespace(namespaces.path_of("network"))
+    try:
+        libc.unshare(libc.CLONE_NEWNET)
+        try:
+            return namespaces.open_namespace(namespaces.path_of("network"))
         finally:
             libc.setns(own, libc.CLONE_NEWNET)
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from enclos.linux import traffic, tun
@@ -36,16 +36,47 @@ class Tap:
     descriptors: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """A tap in a namespace of nobody's, until it is known where it belongs."""
+
+    name: str
+    netlink: Netlink
+    descriptors: tuple[int, ...]
+    stack: ExitStack
+
+    def close(self) -> None:
+        """Let go of it; twice is fine."""
+        self.stack.close()
+
+
+def loose(*, queues: int) -> Loose:
+    """A tap for a machine that has it before its network is known; raises `HostUnfit`."""
+    with ExitStack() as stack:
+        descriptor = namespaces.new()
+        stack.callback(os.close, descriptor)
+        with namespaces.inside(descriptor):
+            netlink = stack.enter_context(Netlink())
+            name, descriptors = tun.create(f"{TAP_PREFIX}%d", queues=queues)
+        for one in descriptors:
+            stack.callback(os.close, one)
+        return Loose(name, netlink, tuple(descriptors), stack.pop_all())
+
+
 @contextmanager
-def joined(namespace: Namespace, link: Link, held: Ledger, *, queues: int) -> Iterator[Tap]:
+def joined(
+    namespace: Namespace, link: Link, held: Ledger, *, queues: int, ready: Loose | None = None
+) -> Iterator[Tap]:
     """A tap for `link`; the filters go when the context ends, the tap with its descriptors.
+
+    A `ready` one is taken over.
 
     Raises `HostUnfit` where the host lacks what it takes, `OSError` if the link has gone.
     """
     netlink = namespace.netlink
     prepared = traffic.prepare(netlink, link.index)
     with (
-        _made(namespace, link, queues=queues) as tap,
+        _made(namespace, link, ready, queues=queues) as tap,
         held.holding(
             LEDGER_KIND,
             path=namespace.path,
@@ -81,19 +112,35 @@ def release(fields: Fields) -> None:
 
 
 @contextmanager
-def _made(namespace: Namespace, link: Link, *, queues: int) -> Iterator[Tap]:
+def _made(namespace: Namespace, link: Link, ready: Loose | None, *, queues: int) -> Iterator[Tap]:
     """The tap, up, of the link's size, without addresses or neighbours of its own."""
+    if ready is not None:
+        with ready.stack:
+            _move(ready, namespace)
+            yield _set_up(namespace, link, ready.name, ready.descriptors)
+        return
     with namespaces.inside(namespace.descriptor, namespace.path):
         name, descriptors = tun.create(f"{TAP_PREFIX}%d", queues=queues)
     try:
-        index = _index(namespace.netlink, name)
-        quiet = rtnetlink.set_link(index, mtu=link.mtu, arp=False, quiet=link.ipv6)
-        namespace.netlink.request(rtnetlink.NEWLINK, quiet)
-        namespace.netlink.request(rtnetlink.NEWLINK, rtnetlink.set_link(index, up=True))
-        yield Tap(name, index, tuple(descriptors))
+        yield _set_up(namespace, link, name, tuple(descriptors))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _move(ready: Loose, namespace: Namespace) -> None:
+    """Raises `OSError` if there is one of that name already."""
+    index = _index(ready.netlink, ready.name)
+    moved = rtnetlink.set_link(index, namespace=namespace.descriptor)
+    ready.netlink.request(rtnetlink.NEWLINK, moved)
+
+
+def _set_up(namespace: Namespace, link: Link, name: str, descriptors: tuple[int, ...]) -> Tap:
+    index = _index(namespace.netlink, name)
+    quiet = rtnetlink.set_link(index, mtu=link.mtu, arp=False, quiet=link.ipv6)
+    namespace.netlink.request(rtnetlink.NEWLINK, quiet)
+    namespace.netlink.request(rtnetlink.NEWLINK, rtnetlink.set_link(index, up=True))
+    return Tap(name, index, descriptors)
 
 
 def _index(netlink: Netlink, name: str) -> int:

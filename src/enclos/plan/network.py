@@ -8,7 +8,7 @@ delta is the one from `NOTHING`.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 from typing import Final
 
@@ -67,7 +67,7 @@ def wanted(facts: Facts) -> Wanted:
 
     Everything that carries Ethernet, our own taps and the ports of a bridge or bond apart.
     """
-    links = tuple(link for link in facts.links if _is_endpoint(link))
+    links = endpoints(facts.links)
     if len(links) > MOST_INTERFACES:
         raise InvalidRequest(
             f"the container's network namespace has {len(links)} interfaces, a machine has room "
@@ -79,6 +79,11 @@ def wanted(facts: Facts) -> Wanted:
     chosen = [e for e in facts.entries if _is_wanted(e, by_index, loopback)]
     sized = tuple(replace(link, mtu=min(link.mtu, MOST_MTU)) for link in links)
     return Wanted(sized, tuple(sorted(chosen, key=_order)))
+
+
+def endpoints(links: Iterable[Link]) -> tuple[Link, ...]:
+    """Those of a namespace's interfaces that a guest gets."""
+    return tuple(link for link in links if _is_endpoint(link))
 
 
 def shared(facts: Facts) -> Wanted:

@@ -23,7 +23,9 @@ from enclos.linux import errand, files, libc
 from enclos.linux.cgroup import group
 from enclos.linux.errand import Errand
 from enclos.sandbox import helperlog, hostgroup, release
+from enclos.sandbox import spare as sparing
 from enclos.sandbox.helperlog import Output
+from enclos.sandbox.spare import Spare, Wish
 from enclos.state import ledger
 from enclos.structs import dataclass
 from enclos.tools import virtiofsd
@@ -44,7 +46,7 @@ _DEAD: Final = "check the kernel and the initrd: enclos assets verify"
 class BootPlan:
     """All that a boot needs to know. `memory_bytes` and `vcpus` are what the VM has in use;
     `cgroup` is the path of the host's control group that its processes belong to, empty for the
-    caller's own."""
+    caller's own. `interface` is the one that it has from its start."""
 
     id: str
     directory: Path
@@ -60,6 +62,7 @@ class BootPlan:
     hostname: str
     boot_timeout_s: float
     agent_timeout_s: float
+    interface: Wish | None = None
 
     @property
     def share(self) -> Path:
@@ -83,13 +86,14 @@ class Phases:
 class Launched:
     """Processes under way; `filler` copies the template's RAM, None if there is nothing to copy.
 
-    `output` is virtiofsd's.
+    `output` is virtiofsd's, `spare` the interface that the machine has from its start, if any.
     """
 
     qemu: Qemu
     share: Virtiofsd
     output: Output
     filler: Errand | None = None
+    spare: Spare | None = None
 
 
 def make_share(path: Path, stack: ExitStack) -> None:
@@ -132,8 +136,12 @@ def _launch(
     stack.callback(os.close, ram)
     state = plan.template.state if plan.template is not None else None
     sources = Sources(plan.tool_root, plan.kernel, plan.initrd, state=state)
+    spare = stack.enter_context(sparing.made(plan.interface, queues=plan.board.vcpus))
+    nic = spare.nic if spare is not None else None
     qemu = stack.enter_context(
-        process.started(plan.board, sources, ram=ram, share=share.connection, entrance=entrance)
+        process.started(
+            plan.board, sources, ram=ram, share=share.connection, nic=nic, entrance=entrance
+        )
     )
     held = ledger.of_sandbox(plan.directory)
     release.record_process(held, "virtiofsd", share.pid)
@@ -142,7 +150,7 @@ def _launch(
     if plan.template is not None:
         filler = stack.enter_context(filling(ram, plan.template, entrance))
     phases.mark("spawned")
-    return Launched(qemu, share, output, filler)
+    return Launched(qemu, share, output, filler, spare)
 
 
 @contextmanager

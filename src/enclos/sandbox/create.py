@@ -34,6 +34,7 @@ from enclos.sandbox import (
     release,
     sharedmemory,
     sourcekinds,
+    spare,
     supervisor,
 )
 from enclos.sandbox.newcontainer import Created, NewContainer, Prepared
@@ -161,6 +162,8 @@ def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> tuple[client.
         return connection, -1
     start = _reserve(place, prepared, undo)
     taken = _addresses(place, new, start.plan.directory, undo)
+    if taken is not None:
+        start = _with_interface(start, spare.Wish(taken.endpoint.mac))
     with fork.signals_held():
         supervisor.fork(start)
         connection = client.connect(start.plan.directory)
@@ -198,13 +201,19 @@ def _reserve(place: Place, prepared: Prepared, undo: ExitStack) -> supervisor.St
         raise InvalidRequest(f"container {new.id} belongs into the machine of another container")
     directory = store.reserve_sandbox(place.root, plan.group.sandbox_id)
     undo.callback(records.remove_sandbox, place.root, plan.group.sandbox_id)
-    return place.plan(
+    start = place.plan(
         plan.machine,
         directory,
         hostname=new.spec.hostname or new.id[:12],
         cgroup=prepared.cgroup,
         use_template=new.template,
     )
+    private = spare.Wish(stream=True) if new.uplink is not None else None
+    return _with_interface(start, private or spare.wish(new.spec))
+
+
+def _with_interface(start: supervisor.Start, wished: spare.Wish | None) -> supervisor.Start:
+    return replace(start, plan=replace(start.plan, interface=wished))
 
 
 def _reach(place: Place, sandbox_id: str) -> client.Connection:

@@ -33,6 +33,7 @@ from enclos.tools import passt
 from enclos.wire import control as c
 from enclos.wire import messages as m
 from enclos.wire import netmessages as n
+from enclos.wire.places import SPARE_SLOT
 from enclos.wire.rtnetlink import ETHERNET, Entry, Link
 
 _SETTLE_S: Final = 0.05
@@ -272,11 +273,27 @@ async def _plug(sandbox: Sandbox, attached: Attached, link: Link, after: Wanted)
             stack.enter_context(helper.stack)
             slot = await sharing.plug(sandbox, helper, link, ended=ended)
         else:
-            held = ledger.of_sandbox(sandbox.plan.directory)
-            queues = sandbox.plan.board.vcpus
-            tap = stack.enter_context(taps.joined(attached.namespace, link, held, queues=queues))
-            slot = await sandbox.the_machine().plug_nic(link.mac, tap.descriptors)
+            tap, slot = await _join_tap(sandbox, attached.namespace, link, stack)
         attached.ports[link.index] = Port(slot, tap, stack.pop_all())
+
+
+async def _join_tap(
+    sandbox: Sandbox, namespace: Namespace, link: Link, stack: ExitStack
+) -> tuple[Tap, int]:
+    """A tap for `link` and where it is plugged in; the machine's own from its start is first."""
+    held = ledger.of_sandbox(sandbox.plan.directory)
+    spare = sandbox.launched.spare if sandbox.launched is not None else None
+    ready = spare.take_tap() if spare is not None else None
+    joined = taps.joined(namespace, link, held, queues=sandbox.plan.board.vcpus, ready=ready)
+    if ready is None:
+        tap = stack.enter_context(joined)
+        return tap, await sandbox.the_machine().plug_nic(link.mac, tap.descriptors)
+    try:
+        return stack.enter_context(joined), SPARE_SLOT
+    except BaseException:
+        ready.close()
+        await sandbox.the_machine().unplug_nic(SPARE_SLOT)
+        raise
 
 
 def _lost(sandbox: Sandbox, attached: Attached, index: int) -> None:

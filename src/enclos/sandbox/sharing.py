@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from enclos.state import ledger
 from enclos.structs import dataclass
 from enclos.tools import passt
 from enclos.tools.passt import Passt
+from enclos.wire.places import SPARE_SLOT
 from enclos.wire.rtnetlink import ETHERNET, Link
 
 PASST_UID: Final = 64056
@@ -41,6 +43,12 @@ class Helper:
     stack: ExitStack
 
 
+def _stream(sandbox: Sandbox) -> socket.socket | None:
+    """The far end of the interface that the machine has from its start, for the first passt."""
+    spare = sandbox.launched.spare if sandbox.launched is not None else None
+    return spare.take_stream() if spare is not None else None
+
+
 async def begin(
     sandbox: Sandbox, network: int, options: tuple[str, ...], *, low_ports: bool = False
 ) -> Helper:
@@ -51,6 +59,7 @@ async def begin(
         serving = passt.serving(
             sandbox.plan.tool_root, network, options,
             uid=PASST_UID, output=output.writer, low_ports=low_ports,
+            connection=_stream(sandbox),
         )  # fmt: skip
         with ExitStack() as inner:
             process = inner.enter_context(serving)
@@ -70,8 +79,10 @@ async def plug(sandbox: Sandbox, helper: Helper, link: Link, *, ended: Callable[
     """
     _watch(sandbox, helper, ended)
     mac = link.mac if link.type == ETHERNET else uplink.MAC
-    connection = helper.process.connection.fileno()
-    return await sandbox.the_machine().plug_stream_nic(mac, connection)
+    connection = helper.process.connection
+    if connection is None:
+        return SPARE_SLOT
+    return await sandbox.the_machine().plug_stream_nic(mac, connection.fileno())
 
 
 def _watch(sandbox: Sandbox, helper: Helper, ended: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,10 @@ MAC: Final = "9a:55:9a:55:9a:55"
 
 @dataclass(frozen=True, slots=True)
 class Passt:
-    """A started passt and the socket that QEMU is given."""
+    """A started passt and the socket that QEMU is given, None if it has that already."""
 
     spawned: jail.Spawned
-    connection: socket.socket
+    connection: socket.socket | None
 
     @property
     def pid(self) -> int:
@@ -71,19 +71,22 @@ def serving(
     uid: int,
     output: int,
     low_ports: bool = False,
+    connection: socket.socket | None = None,
 ) -> Iterator[Passt]:
     """A passt in the network namespace behind `network`; killed and reaped when the context ends.
 
-    With `low_ports` it may listen at ports below 1024. The caller confirms the jail.
+    With `low_ports` it may listen at ports below 1024. At `connection`, if any, which is taken
+    over, is its guest already. The caller confirms the jail.
     """
     rights = frozenset({"CAP_NET_BIND_SERVICE"}) if low_ports else frozenset[str]()
     cell = jail.Jail(os.fspath(tool_root), uid=uid, gid=uid, network=network, capabilities=rights)
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            number = theirs.fileno()
+    with ExitStack() as stack:
+        ours = None
+        if connection is None:
+            ours, connection = socket.socketpair()
+            stack.enter_context(ours)
+        with connection:
+            number = connection.fileno()
             spawned = jail.spawn(cell, arguments(number, options), keep=[number], output=output)
-        try:
-            yield Passt(spawned, ours)
-        finally:
-            jail.reap(spawned.pid)
+        stack.callback(jail.reap, spawned.pid)
+        yield Passt(spawned, ours)

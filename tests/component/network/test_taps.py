@@ -86,6 +86,39 @@ def test_nothing_is_left(place: Place, held: Ledger) -> None:
     assert _listing(place.container) == before
 
 
+@pytest.mark.parametrize("queues", [1, 2])
+def test_one_that_was_there_before_its_namespace_comes_to_it(
+    place: Place, held: Ledger, queues: int
+) -> None:
+    before = _listing(place.container)
+    ready = taps.loose(queues=queues)
+    assert len(ready.descriptors) == queues
+    assert _listing(place.container) == before
+    with taps.joined(place.namespace, place.link(), held, queues=queues, ready=ready) as tap:
+        assert tap.descriptors == ready.descriptors
+        with place.outside.entered():
+            other = _packet_socket("veth0")
+        with other:
+            os.write(ready.descriptors[0], bytes(VNET_HEADER) + BROADCAST)
+            other.settimeout(5)
+            assert _is_there(other)
+    assert _listing(place.container) == before
+    ready.close()
+
+
+def test_one_whose_name_is_taken_stays_away(place: Place, held: Ledger) -> None:
+    place.container.run("ip", "link", "add", "enclos0", "type", "bridge")
+    before = _listing(place.container)
+    ready = taps.loose(queues=1)
+    with (
+        pytest.raises(FileExistsError),
+        taps.joined(place.namespace, place.link(), held, queues=1, ready=ready),
+    ):
+        pass
+    assert _listing(place.container) == before
+    assert not held.entries()
+
+
 def test_filters_of_others_stay(place: Place, held: Ledger) -> None:
     place.container.script("""
         tc qdisc add dev eth0 ingress

@@ -26,18 +26,23 @@ def tool_root() -> Path:
     return root.resolve()
 
 
-def test_it_answers_for_the_gateway(tool_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [False, True])
+def test_it_answers_for_the_gateway(tool_root: Path, tmp_path: Path, *, given: bool) -> None:
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    with bridges.new() as bridge:
+    guest, far = socket.socketpair()
+    with bridges.new() as bridge, guest, far:
         member = bridge.member()
         address = member.ip["eth0"]
         with passt.serving(
-            tool_root, member.netns.descriptor, passt.shared((address,)), uid=UID, output=log
-        ) as helper:
+            tool_root, member.netns.descriptor, passt.shared((address,)), uid=UID, output=log,
+            connection=far if given else None,
+        ) as helper:  # fmt: skip
             jail.confirm(helper.spawned)
-            helper.connection.settimeout(20)
-            helper.connection.send(_framed(_asks(address, f"{bridges.NETWORK}.1")))
-            answer = _frame(helper.connection)
+            connection = helper.connection or guest
+            assert given == (helper.connection is None)
+            connection.settimeout(20)
+            connection.send(_framed(_asks(address, f"{bridges.NETWORK}.1")))
+            answer = _frame(connection)
     os.close(log)
     assert answer[:6] == GUEST
     assert answer[12:14] == b"\x08\x06", (tmp_path / "log").read_text()

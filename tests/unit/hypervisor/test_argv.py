@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from enclos.hypervisor.qemu import argv
-from enclos.hypervisor.qemu.argv import Board, Wiring
+from enclos.hypervisor.qemu.argv import Board, Nic, Wiring
+from enclos.wire import places
 
 BOARD = Board("tcg", 256 << 20, 8 << 30, 4)
 COLD = Wiring(monitor=10, agent=11, console=12, ram=13, hotplug=14, kernel=15, initrd=16)
@@ -57,12 +58,34 @@ def test_the_share_is_the_only_difference_a_share_makes() -> None:
     assert not any("addr=0x4" in word for word in plain)
 
 
+@pytest.mark.parametrize(
+    ("nic", "netdev", "queues"),
+    [
+        (Nic("02:00:00:00:00:01", (40,)), "tap,id=spare,fd=40", ""),
+        (Nic("02:00:00:00:00:01", (40, 41)), "tap,id=spare,fds=40:41", ",mq=on,vectors=6"),
+        (Nic("02:00:00:00:00:01", (40,), stream=True), "socket,id=spare,fd=40", ""),
+    ],
+)
+def test_an_interface_of_the_start_is_where_the_guest_looks(
+    nic: Nic, netdev: str, queues: str
+) -> None:
+    plain, wired = argv.arguments(BOARD, COLD), argv.arguments(BOARD, replace(COLD, nic=nic))
+    backend, device = [word for word in wired if word not in plain and word != "-netdev"]
+    assert backend == netdev
+    assert device == (
+        f"virtio-net-pci,netdev=spare,mac={nic.mac},romfile={queues},bus=pcie.0,addr=0x5"
+    )
+    assert places.SPARE_PATH.endswith(":05.0")
+    assert places.SPARE_SLOT == argv.ROOT_PORTS
+
+
 def test_every_device_has_an_address_of_its_own() -> None:
-    devices = options(argv.arguments(BOARD, replace(COLD, share=30)), "-device")
+    nic = Nic("02:00:00:00:00:01", (40,))
+    devices = options(argv.arguments(BOARD, replace(COLD, share=30, nic=nic)), "-device")
     addresses = [
         part for device in devices for part in device.split(",") if part.startswith("addr=")
     ]
-    assert len(addresses) == len(set(addresses)) == 3 + argv.ROOT_PORTS
+    assert len(addresses) == len(set(addresses)) == 4 + argv.ROOT_PORTS
 
 
 def test_memory_is_shared_and_named_so_that_a_template_skips_it() -> None:

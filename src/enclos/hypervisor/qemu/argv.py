@@ -16,6 +16,7 @@ MACHINE: Final = "pc-q35-10.0"
 ROOT_PORTS: Final = 8
 """Empty PCI Express ports for devices that arrive while the guest runs."""
 SHARE_TAG: Final = "enclos"
+SPARE_NETDEV: Final = "spare"
 
 _COMMAND_LINE: Final = (
     "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all "
@@ -50,6 +51,18 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
+class Nic:
+    """A network interface that the machine has from its start.
+
+    `descriptors` are a tap's, one per queue, or one connected socket's if it is a `stream`.
+    """
+
+    mac: str
+    descriptors: tuple[int, ...]
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wiring:
     """Descriptors of one QEMU process, as numbers it inherits.
 
@@ -68,6 +81,7 @@ class Wiring:
     kernel: int | None = None
     initrd: int | None = None
     save: int | None = None
+    nic: Nic | None = None
 
 
 def command_line(board: Board) -> str:
@@ -91,6 +105,7 @@ def arguments(board: Board, wiring: Wiring) -> list[str]:
         *_channels(wiring),
         *_ports(),
         *_share(wiring),
+        *_nic(wiring),
         *_start(board, wiring),
     ]
 
@@ -159,6 +174,23 @@ def _share(wiring: Wiring) -> list[str]:
         "-chardev", f"socket,id=share,fd={wiring.share}",
         "-device", f"vhost-user-fs-pci,chardev=share,tag={SHARE_TAG},queue-size=512,"
         "bus=pcie.0,addr=0x4",
+    ]  # fmt: skip
+
+
+def _nic(wiring: Wiring) -> list[str]:
+    """Not behind a port: what sits there while a template is loaded has no power."""
+    nic = wiring.nic
+    if nic is None:
+        return []
+    numbers = ":".join(map(str, nic.descriptors))
+    kind = "socket" if nic.stream else "tap"
+    key = "fds" if len(nic.descriptors) > 1 else "fd"
+    queues = len(nic.descriptors)
+    several = f",mq=on,vectors={2 * queues + 2}" if queues > 1 else ""
+    return [
+        "-netdev", f"{kind},id={SPARE_NETDEV},{key}={numbers}",
+        "-device", f"virtio-net-pci,netdev={SPARE_NETDEV},mac={nic.mac},romfile={several},"
+        "bus=pcie.0,addr=0x5",
     ]  # fmt: skip
 
 

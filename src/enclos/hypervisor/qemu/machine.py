@@ -15,6 +15,7 @@ from enclos.hypervisor.qemu.disks import Disks
 from enclos.hypervisor.qemu.monitor import Monitor
 from enclos.hypervisor.qemu.ports import Ports
 from enclos.hypervisor.qemu.process import Qemu
+from enclos.wire.places import SPARE_SLOT
 
 CONSOLE_BYTES: Final = 16 * 1024
 """How much of the guest's console is kept: the guest decides what it writes there."""
@@ -112,6 +113,9 @@ class QemuMachine:
 
     async def unplug_nic(self, slot: int) -> None:
         """See `Machine`."""
+        if slot == SPARE_SLOT:
+            await nics.cut_spare(self._monitor)
+            return
         await nics.unplug(self._monitor, slot)
         self._ports.give_back(slot)
 

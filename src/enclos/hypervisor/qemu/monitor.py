@@ -100,6 +100,8 @@ def _none(_event: Message) -> bool:
 async def load(monitor: Monitor, *, timeout_s: float) -> None:
     """Load the device state of descriptor set 1 and let the guest run."""
     await _ignore_shared(monitor)
+    # A clone has not moved here from elsewhere: its interfaces have nothing to announce.
+    await monitor.execute("migrate-set-parameters", {"announce-rounds": 0})
     async with monitor.expecting("MIGRATION", timeout_s=timeout_s) as events:
         await monitor.execute("migrate-incoming", {"uri": "file:/dev/fdset/1"})
         await _wait_migration(events)

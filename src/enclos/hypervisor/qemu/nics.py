@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from enclos.errors import EnclosError
+from enclos.hypervisor.qemu.argv import SPARE_NETDEV
 from enclos.hypervisor.qemu.monitor import Monitor, Value
 
 _UNPLUG_S: Final = 10
@@ -35,6 +36,11 @@ async def unplug(monitor: Monitor, slot: int) -> None:
             if cast("Mapping[str, Value]", event["data"]).get("device") == f"nic{slot}":
                 break
     await monitor.execute("netdev_del", {"id": f"net{slot}"})
+
+
+async def cut_spare(monitor: Monitor) -> None:
+    """Let go of what is behind the interface of the start, which stays, without a carrier."""
+    await monitor.execute("netdev_del", {"id": SPARE_NETDEV})
 
 
 def _key(names: Sequence[str]) -> str:

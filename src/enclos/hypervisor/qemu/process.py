@@ -10,12 +10,13 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import HostUnfit
 from enclos.hypervisor.qemu import argv
-from enclos.hypervisor.qemu.argv import Board, Wiring
+from enclos.hypervisor.qemu.argv import Board, Nic, Wiring
 from enclos.linux import jail
 from enclos.structs import dataclass
 
@@ -67,6 +68,7 @@ def started(
     *,
     ram: int,
     share: socket.socket | None,
+    nic: Nic | None = None,
     entrance: Sequence[int] = (),
 ) -> Iterator[Qemu]:
     """QEMU in its jail on the memory file `ram`; killed and reaped when the context ends.
@@ -81,6 +83,7 @@ def started(
             stack.enter_context(end)
         with ExitStack() as given:
             wiring = _wiring(sources, given, theirs=theirs, ram=ram, share=share, board=board)
+            wiring = replace(wiring, nic=nic)
             spawned = jail.spawn(
                 _jail(board, sources),
                 argv.arguments(board, wiring),
@@ -145,4 +148,5 @@ def _numbers(wiring: Wiring) -> list[int]:
         wiring.monitor, wiring.agent, wiring.console, wiring.ram, wiring.hotplug,
         wiring.share, wiring.state, wiring.kernel, wiring.initrd, wiring.save,
     )  # fmt: skip
-    return [number for number in fields if number is not None]
+    nic = wiring.nic.descriptors if wiring.nic is not None else ()
+    return [*nic, *(number for number in fields if number is not None)]
