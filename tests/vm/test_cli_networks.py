@@ -22,7 +22,7 @@ from tests.support.cli import Programs
 from tests.support.hosts import DEMO, Host
 
 pytestmark = pytest.mark.timeout(900)
-SUBNET, SUBNET6 = "10.64.7", "fd64:7:"
+SUBNET, SUBNET6, SIDE = "10.64.7", "fd64:7:", "10.64.9"
 TCP = 8081
 ONE_OF_THEM = ("supervisor", "stand-in")
 ANSWERS = "while true; do echo db | nc -l -p 80; done"
@@ -33,12 +33,14 @@ def host(programs: Programs) -> Iterator[Host]:
     with hosts.on_a_bridge(programs) as found:
         found.ok("network", "create", "--subnet", f"{SUBNET}.0/24", "--subnet", f"{SUBNET6}:/64",
                  "--label", "a=b", "own")  # fmt: skip
-        found.ok("run", "--rm", "--network", "own", DEMO, "true")
+        found.ok("network", "create", "--subnet", f"{SIDE}.0/24", "--ip-range", f"{SIDE}.128/25",
+                 "side")  # fmt: skip
+        found.ok("run", "--rm", "--network", "own", "--network", "side", DEMO, "true")
         before, looks = leaks.snapshot(programs.scope), found.looks()
         yield found
         found.remove_all()
         assert found.looks() == looks
-        found.ok("network", "rm", "own")
+        found.ok("network", "rm", "own", "side")
     assert not [left for left in _left(before, programs) if "/networks" not in left]
 
 
@@ -62,10 +64,31 @@ def app(host: Host, db: str) -> str:
                      "--hostname", "caller")  # fmt: skip
 
 
-def settings(host: Host, name: str) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def two(host: Host, db: str) -> str:
+    """One in two networks."""
+    return host.keep("--network", "own", "--network", "name=side,alias=both", "--link", "db:linked",
+                     "--name", "two", script="while true; do echo two | nc -l -p 80; done",
+                     )  # fmt: skip
+
+
+def settings(host: Host, name: str, network: str = "own") -> dict[str, Any]:
     (found,) = json.loads(host.ok("inspect", name))
     networks: dict[str, Any] = found["NetworkSettings"]["Networks"]
-    return {"mode": found["HostConfig"]["NetworkMode"], **networks["own"]}
+    return {"mode": found["HostConfig"]["NetworkMode"], **networks.get(network, {})}
+
+
+def calls(host: Host, container: str, place: str) -> str:
+    """What is answered there, in the end: a listener is away for a moment after each caller."""
+    found = ""
+
+    def answered() -> bool:
+        nonlocal found
+        found = host.sh(container, f"echo x | nc -w 5 {place} 80 || true")
+        return bool(found)
+
+    waiting.until(answered)
+    return found
 
 
 def test_members_reach_each_other(host: Host, db: str, app: str) -> None:
@@ -128,6 +151,60 @@ def test_a_restart_is_another_stay(host: Host, db: str, app: str) -> None:
     assert "Name:" not in host.sh(app, "nslookup again || true")
 
 
+def test_in_two_networks(host: Host, db: str, two: str) -> None:
+    own, side = settings(host, two), settings(host, two, "side")
+    assert (own["mode"], side["IPAddress"], side["Gateway"]) == ("own", f"{SIDE}.128", f"{SIDE}.1")
+    inside = host.sh(two, "ip address; ip route; cat /etc/hosts /etc/resolv.conf")
+    for words in (f"inet {own['IPAddress']}/24", f"inet {SIDE}.128/24",
+                  f"default via {SUBNET}.1 dev eth0", f"nameserver {SUBNET}.1",
+                  f"linked {db[:12]} db"):  # fmt: skip
+        assert words in inside
+    assert calls(host, two, "linked") == "db\n"
+    (network,) = json.loads(host.ok("network", "inspect", "side"))
+    assert network["Containers"][two]["IPv4Address"] == f"{SIDE}.128/24"
+    assert network["IPAM"]["Config"] == [
+        {"Subnet": f"{SIDE}.0/24", "IPRange": f"{SIDE}.128/25", "Gateway": f"{SIDE}.1"}
+    ]
+
+
+def test_connected_and_disconnected_while_it_runs(host: Host, app: str, two: str) -> None:
+    looks = host.looks()
+    host.ok("network", "connect", "--ip", f"{SIDE}.50", "--alias", "guest", "side", "app")
+    assert f"inet {SIDE}.50/24" in host.sh(app, "ip address show eth1")
+    assert settings(host, "app", "side")["IPAddress"] == f"{SIDE}.50"
+    for place in (f"{SIDE}.128", "both"):
+        assert calls(host, app, place) == "two\n", place
+    assert f"Address: {SIDE}.50" in host.sh(two, "nslookup guest")
+    host.ok("network", "disconnect", "side", "app")
+    assert "eth1" not in host.sh(app, "ip address; cat /etc/hosts")
+    assert "IPAddress" not in settings(host, "app", "side")
+    assert host.looks() == looks
+
+
+def test_the_first_one_is_left_and_joined_again(host: Host, db: str, two: str) -> None:
+    host.ok("network", "disconnect", "own", "two")
+    inside = host.sh(two, "ip -4 address; cat /etc/resolv.conf")
+    assert "eth0" not in inside
+    assert f"nameserver {SIDE}.1" in inside
+    host.ok("network", "connect", "own", "two")
+    assert "eth0" in host.sh(two, "ip -4 address")
+    assert calls(host, two, "db") == "db\n"
+    host.ok("restart", "-t", "0", "two")
+    inside = host.sh(two, "ip -4 address")
+    assert f"inet {SIDE}.128/24" in inside  # now the first of the two
+    assert f"inet {SUBNET}." in inside
+
+
+def test_connected_for_its_next_start(host: Host, db: str) -> None:
+    host.ok("create", "--network", "own", "--name", "later", DEMO, "ip", "-4", "address")
+    host.ok("network", "connect", "side", "later")
+    host.ok("network", "disconnect", "own", "later")
+    said = host.ok("start", "-a", "later")
+    assert f"inet {SIDE}." in said
+    assert SUBNET not in said
+    host.ok("rm", "later")
+
+
 def test_bad_input(host: Host, db: str, app: str) -> None:
     looks, before = host.looks(), leaks.snapshot(host.programs.scope)
     run = ("run", "--rm")
@@ -137,6 +214,21 @@ def test_bad_input(host: Host, db: str, app: str) -> None:
         ((*run, "--network", "own", "--ip", "10.1.1.1"), 125, "in none of the network's subnets"),
         ((*run, "--network", "own", "-p", f"{TCP}:80"), 125, "port is already in use"),
         ((*run, "--network", "bridge", "--ip", "10.1.1.1"), 125, "conflicting options: --ip"),
+        ((*run, "--network", "own", "--network", "own"), 125, "specified multiple times"),
+        ((*run, "--network", "own", "--network", "host"), 125, "conflicting options"),
+        ((*run, "--network", "own", "--network", "name=side,ip=10.1.1.1"), 125, "in none of the"),
+        ((*run, "--network", "own", "--link", "nobody"), 125, "no such container"),
+        ((*run, "--network", "side", "--link", "db"), 125, "in none of the container's networks"),
+        ((*run, "--link", "db"), 125, "conflicting options: --link and the network none"),
+        (("network", "connect", "own", "db"), 1, "already exists in network own"),
+        (("network", "connect", "own", "nobody"), 1, "no such container"),
+        (("network", "connect", "nowhere", "db"), 1, "network 'nowhere' not found"),
+        (("network", "connect", "--ip", "10.1.1.1", "side", "db"), 1, "in none of the network's"),
+        (("network", "connect", "--ip", f"{SIDE}.1", "side", "db"), 1, "already in use"),
+        (("network", "connect", "--alias", "a b", "side", "db"), 1, "no name of a host"),
+        (("network", "disconnect", "side", "db"), 1, "is not connected to network side"),
+        (("network", "disconnect", "own"), 125, "requires 2 arguments"),
+        (("network", "create", "--ip-range", "10.9.9.0/24", "x"), 1, "no part of the network's"),
         (("network", "create", "own"), 1, "network with name own already exists"),
         (("network", "create", "host"), 1, "invalid network name"),
         (("network", "create", "--subnet", f"{SUBNET}.0/25", "x"), 1, "overlaps"),
@@ -153,7 +245,7 @@ def test_bad_input(host: Host, db: str, app: str) -> None:
         lines = answer.err.splitlines()
         assert (answer.code, len(lines)) == (code, 2), (words, answer.err)
         assert said in lines[0], (words, answer.err)
-    assert host.ok("network", "ls", "-q").count("\n") == 1
+    assert host.ok("network", "ls", "-q").count("\n") == 2
     assert not _left(before, host.programs)
     assert host.looks() == looks
 
@@ -174,7 +266,7 @@ def test_an_internal_network(host: Host) -> None:
 )
 def test_killed_and_swept(host: Host, db: str, app: str, victim: str) -> None:
     looks = host.looks()
-    made = host.keep("--network", "own", "-p", "8099:80")
+    made = host.keep("--network", "own", "--network", "side", "-p", "8099:80")
     assert host.looks() != looks
     assert settings(host, made)["IPAddress"]
     record = json.loads((host.programs.state_root / "sandboxes" / made / "record.json").read_text())

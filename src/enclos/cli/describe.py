@@ -14,9 +14,7 @@ from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.errors import EnclosError
 from enclos.oci.types import Process, Spec
-from enclos.plan.runnetwork import Mode
 from enclos.sandbox import ask, reach
-from enclos.state import networks
 from enclos.state.definitions import Definition, Network
 from enclos.storage import fetch, layers
 from enclos.storage.rootfs import LayeredRoot
@@ -52,7 +50,7 @@ def container(home: Home, found: Container) -> dict[str, Any]:
         "Mounts": _mounts(definition),
         "NetworkSettings": portlist.settings(
             definition.network if definition else Network(),
-            _member(home, definition),
+            list(networking.members(home, definition)) if definition else [],
             running=found.running,
         ),
         "Config": _config(definition, spec, process),
@@ -60,19 +58,6 @@ def container(home: Home, found: Container) -> dict[str, Any]:
         "Rootfs": record.rootfs if record else "",
         "Sandbox": _sandbox(home, found),
     }
-
-
-def _member(home: Home, definition: Definition | None) -> portlist.Member | None:
-    """The container's place in a network with a name, while it has one there."""
-    if definition is None or definition.network.mode != Mode.NETWORK:
-        return None
-    known = networking.networks_of(home)
-    try:
-        network = networks.load(known, definition.network.other)
-        endpoint = networks.member(known, network.id, definition.id)
-    except EnclosError:
-        return None  # the network has gone
-    return (network, endpoint) if endpoint is not None else None
 
 
 def _spec(home: Home, found: Container) -> Spec | None:

@@ -79,6 +79,8 @@ CONTAINER: Final = (
     Flag("ip6", "its IPv6 address in a network with a name", meta="ADDRESS"),
     Flag("label", "attach a label", short="l", meta="NAME[=VALUE]", many=True),
     Flag("label-file", "read labels from a file", meta="FILE", many=True),
+    Flag("link", "know a container of a common network by one more name",
+         meta="CONTAINER[:ALIAS]", many=True),
     MEMORY,
     RESERVATION,
     SWAP,
@@ -86,7 +88,9 @@ CONTAINER: Final = (
     Flag("mount", "mount as type=bind|tmpfs,source=…,target=…[,readonly]", meta="MOUNT", many=True),
     Flag("name", "name the container", meta="NAME"),
     Flag("network", "none, bridge, host, container:NAME or the name of a network that enclos "
-         "network create has made (default none; bridge with --publish)", meta="NETWORK"),
+         "network create has made, several such, each perhaps as "
+         "name=NAME,ip=A,ip6=A,alias=NAME,mac-address=M (default none; bridge with --publish)",
+         meta="NETWORK", many=True),
     Flag("network-alias", "one more name of the container in its network", meta="NAME", many=True),
     NO_TEMPLATE,
     Flag("oom-score-adj", "preference for being killed in the machine", meta="NUMBER"),
@@ -117,7 +121,6 @@ CONTAINER: Final = (
 REFUSED: Final = {
     "b": "that is runc's grammar; use enclos-oci",
     "net": "write --network",
-    "link": "put both into one network: enclos network create NAME, then --network NAME",
     "expose": "only published ports are reached; use --publish",
     "restart": "nothing restarts containers by itself; let a service manager run enclos",
     "device": "the host's devices are not passed into machines yet",

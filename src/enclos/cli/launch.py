@@ -116,7 +116,7 @@ def _create(home: Home, definition: Definition, how: Launch) -> Created:
             template=how.template and definition.template,
             tied=True,
             uplink=ready.uplink,
-            membership=ready.membership,
+            memberships=ready.memberships,
             told=ready.told,
             mount_root=lambda: _mount(home, definition, mounted),
         )

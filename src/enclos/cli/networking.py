@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,20 +14,21 @@ from typing import Final
 from enclos.cli import belongings, lookup
 from enclos.cli.home import Home
 from enclos.cli.parse import Parsed
-from enclos.errors import InvalidRequest, WrongState
+from enclos.errors import EnclosError, InvalidRequest, WrongState
 from enclos.linux import files
 from enclos.network import namespace as namespaces
 from enclos.oci.types import Spec
-from enclos.plan import etcfiles, runnetwork, subnets
+from enclos.plan import attachments, etcfiles, runnetwork, subnets
 from enclos.plan import network as planning
-from enclos.plan.bridging import Endpoint, Membership
+from enclos.plan.attachments import Attachment
+from enclos.plan.bridging import Endpoint, Membership, NamedNetwork
 from enclos.plan.runnetwork import HOST_GATEWAY, Mode, NetworkOptions, RunNetwork
 from enclos.plan.runoptions import Surroundings
 from enclos.state import networks
 from enclos.state.definitions import Definition, Network
 from enclos.state.networks import Networks
 from enclos.structs import dataclass
-from enclos.wire.control import Uplink
+from enclos.wire.control import PublishedPort, Uplink
 
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
 _STUBLESS: Final = Path("/run/systemd/resolve/resolv.conf")
@@ -51,7 +52,8 @@ def asked_for(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork
 
 def _found(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork:
     options = NetworkOptions(
-        network=asked.text("network"),
+        networks=asked.texts("network"),
+        links=asked.texts("link"),
         publish=asked.texts("publish"),
         publish_all=asked.on("publish-all"),
         dns=asked.texts("dns"),
@@ -68,16 +70,41 @@ def _found(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork:
     if found.mode is Mode.CONTAINER:
         found = replace(found, other=lookup.find(home, found.other).id)
     if found.mode is Mode.NETWORK:
-        network = networks.find(networks_of(home), found.other)
-        subnets.addresses(network.subnets, found.addresses, ())
-        if network.internal and found.ports:
-            raise InvalidRequest(
-                f"conflicting options: ports are published and the network {network.name} is "
-                "internal",
-                hint="choose another network, or leave out --publish",
-            )
-        found = replace(found, other=network.name)
+        joined = tuple(attachment(home, one) for one in found.joined)
+        attachments.check_apart(joined)
+        _check_internal(home, joined, found)
+        found = replace(found, other="", joined=joined)
+        found = replace(found, links=tuple(_linked(home, found, *one) for one in found.links))
     return found
+
+
+def attachment(home: Home, asked: Attachment) -> Attachment:
+    """The same by the network's name; raises `NotFound`, `InvalidRequest` for its addresses."""
+    network = networks.find(networks_of(home), asked.network)
+    subnets.addresses(network.subnets, asked.addresses, ())
+    return replace(asked, network=network.name)
+
+
+def _check_internal(home: Home, joined: Sequence[Attachment], found: RunNetwork) -> None:
+    """Ports are published by the first network."""
+    network = networks.load(networks_of(home), joined[0].network)
+    if network.internal and found.ports:
+        raise InvalidRequest(
+            f"conflicting options: ports are published and the network {network.name} is internal",
+            hint="choose another network, or leave out --publish",
+        )
+
+
+def _linked(home: Home, found: RunNetwork, name: str, alias: str) -> tuple[str, str]:
+    """The container's id, and what it is called; it has to be in a network of this one."""
+    other = lookup.find(home, name)
+    names = {one.network for one in found.joined}
+    if not names & {one.network for one in other.defined().network.joined}:
+        raise InvalidRequest(
+            f"cannot link to {name}, as it is in none of the container's networks",
+            hint=f"connect it: enclos network connect {found.joined[0].network} {name}",
+        )
+    return other.id, alias
 
 
 def networks_of(home: Home) -> Networks:
@@ -141,10 +168,13 @@ def surroundings(home: Home, network: RunNetwork, found: Surroundings) -> Surrou
 
 
 def _servers(home: Home, network: RunNetwork) -> tuple[str, ...]:
-    """Those of a network with a name are where its gateway is; of IPv4 if it has that."""
-    if network.mode is not Mode.NETWORK:
+    """Those of a network with a name are where its gateway is; of IPv4 if it has that.
+
+    The first network's answers for all that the container is in.
+    """
+    if not network.joined:
         return ()
-    found = networks.load(networks_of(home), network.other)
+    found = networks.load(networks_of(home), network.joined[0].network)
     return tuple(one.gateway for one in found.subnets[:1])
 
 
@@ -165,7 +195,7 @@ def _text(path: Path) -> str:
 
 def to_keep(network: RunNetwork) -> Network:
     """As it is written down."""
-    return Network(
+    kept = Network(
         mode=str(network.mode),
         other=network.other,
         ports=network.ports,
@@ -174,9 +204,9 @@ def to_keep(network: RunNetwork) -> Network:
         dns_options=network.dns_options,
         hosts=tuple(f"{name}:{address}" for address, name in network.hosts),
         mac=network.mac,
-        addresses=network.addresses,
-        aliases=network.aliases,
+        links=tuple(f"{other}:{alias}" for other, alias in network.links),
     )
+    return kept.joining(network.joined) if network.mode is Mode.NETWORK else kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +215,8 @@ class Ready:
 
     spec: Spec
     uplink: Uplink | None = None
-    membership: Membership | None = None
-    told: Callable[[Endpoint], None] | None = None
+    memberships: tuple[Membership, ...] = ()
+    told: Callable[[Sequence[Endpoint]], None] | None = None
 
 
 def ready(home: Home, definition: Definition) -> Ready:
@@ -196,42 +226,122 @@ def ready(home: Home, definition: Definition) -> Ready:
         return Ready(_joining(spec, _namespace_of(home, network.other)))
     if network.mode == Mode.NONE:
         return Ready(spec)
-    asked = RunNetwork(
-        Mode(network.mode), network.other, dns=network.dns, dns_search=network.dns_search,
-        dns_options=network.dns_options,
-    )  # fmt: skip
-    servers = _servers(home, asked)
-    text, server = runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode), servers)
-    place = lookup.directory(home, definition.id) / "resolv.conf"
+    text, server = _resolv_conf(home, network)
+    place = lookup.directory(home, definition.id) / _RESOLV_CONF.name
     files.write_atomic(place, text.encode(), mode=0o644)
     if network.mode == Mode.HOST:
         return Ready(spec)
     if network.mode == Mode.NETWORK:
-        told = partial(_write_hosts, home, definition)
-        return Ready(spec, membership=_membership(definition), told=told)
+        if not network.joined:
+            _write_hosts(home, definition, (), ())
+        told = partial(_write_hosts, home, definition, _links(home, definition))
+        return Ready(spec, memberships=tuple(_memberships(definition)), told=told)
     return Ready(spec, Uplink(network.mac, network.ports, server))
 
 
-def _membership(definition: Definition) -> Membership:
-    network = definition.network
+def _resolv_conf(home: Home, network: Network) -> tuple[str, str]:
+    """The container's, and the host's server to ask instead."""
+    asked = RunNetwork(
+        Mode(network.mode), network.other, dns=network.dns, dns_search=network.dns_search,
+        dns_options=network.dns_options, joined=network.joined,
+    )  # fmt: skip
+    return runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode), _servers(home, asked))
+
+
+def _memberships(definition: Definition) -> Iterator[Membership]:
+    ports = definition.network.ports
+    for asked in definition.network.joined:
+        yield membership(definition, asked, ports)
+        ports = ()
+
+
+def membership(
+    definition: Definition, asked: Attachment, ports: tuple[PublishedPort, ...]
+) -> Membership:
+    """What the container wants of one of its networks, which publishes `ports`."""
     return Membership(
-        network.other,
+        asked.network,
         definition.name,
-        aliases=network.aliases,
-        addresses=network.addresses,
-        mac=network.mac,
-        dns=network.dns,
-        ports=network.ports,
+        aliases=asked.aliases,
+        addresses=asked.addresses,
+        mac=asked.mac,
+        dns=definition.network.dns,
+        ports=ports,
     )
 
 
-def _write_hosts(home: Home, definition: Definition, endpoint: Endpoint) -> None:
+def _links(home: Home, definition: Definition) -> tuple[str, ...]:
+    """Lines of a hosts file about linked containers.
+
+    Raises `WrongState` for one that is not running, `NotFound` for one that is gone.
+    """
+    known = networks_of(home)
+    found: list[str] = []
+    for text in definition.network.links:
+        other_id, _, alias = text.partition(":")
+        other = lookup.find(home, other_id)
+        for asked in definition.network.joined:
+            network = networks.load(known, asked.network)
+            endpoint = networks.member(known, network.id, other_id)
+            if endpoint is not None and other.running:
+                names = f"{alias} {other.id[: lookup.SHORT]} {other.name}"
+                found += (f"{address}\t{names}" for address in endpoint.addresses)
+                break
+        else:
+            raise WrongState(
+                f"cannot link to {other.name}: it does not run in a network of {definition.name}",
+                hint=f"run: enclos start {other.name}",
+            )
+    return tuple(found)
+
+
+def _write_hosts(
+    home: Home, definition: Definition, linked: Sequence[str], endpoints: Sequence[Endpoint]
+) -> None:
     """The container's hosts file, with the addresses that it has this time."""
+    place = lookup.directory(home, definition.id) / _HOSTS.name
+    text = _hosts(definition, linked, endpoints)
+    files.write_atomic(place, text.encode(), mode=0o644)
+
+
+def _hosts(definition: Definition, linked: Sequence[str], endpoints: Sequence[Endpoint]) -> str:
     pairs = (text.partition(":") for text in definition.network.hosts)
     others = (f"{address}\t{name}" for name, _, address in pairs)
-    text = etcfiles.hosts(definition.hostname, endpoint.addresses, others)
-    place = lookup.directory(home, definition.id) / "hosts"
-    files.write_atomic(place, text.encode(), mode=0o644)
+    own = [address for endpoint in endpoints for address in endpoint.addresses]
+    return etcfiles.hosts(definition.hostname, own, (*others, *linked))
+
+
+def rewrite(home: Home, definition: Definition) -> None:
+    """Write both files of a running container anew, in place: it has them mounted.
+
+    What it knows of linked containers stays.
+    """
+    endpoints = [endpoint for _, endpoint in members(home, definition)]
+    directory = lookup.directory(home, definition.id)
+    aliases = {text.partition(":")[2] for text in definition.network.links}
+    lines = _text(directory / _HOSTS.name).splitlines()
+    linked = [line for line in lines if line.partition("\t")[2].split(" ")[0] in aliases]
+    texts = {
+        _HOSTS.name: _hosts(definition, linked, endpoints),
+        _RESOLV_CONF.name: _resolv_conf(home, definition.network)[0],
+    }
+    for name, text in texts.items():
+        with (directory / name).open("r+", encoding="utf-8") as file:
+            file.write(text)
+            file.truncate()
+
+
+def members(home: Home, definition: Definition) -> Iterator[tuple[NamedNetwork, Endpoint]]:
+    """The container's places in networks with names that it has now."""
+    known = networks_of(home)
+    for asked in definition.network.joined:
+        try:
+            network = networks.load(known, asked.network)
+            endpoint = networks.member(known, network.id, definition.id)
+        except EnclosError:
+            continue  # the network has gone
+        if endpoint is not None:
+            yield network, endpoint
 
 
 def _namespace_of(home: Home, container_id: str) -> str:

@@ -9,6 +9,7 @@ from enclos.cli import complain, lookup
 from enclos.cli.output import Columns
 from enclos.errors import EnclosError
 from enclos.plan.bridging import Endpoint, NamedNetwork
+from enclos.plan.subnets import Subnet
 
 FAILED: Final = 1
 """docker's exit status of these verbs, bad command lines apart."""
@@ -56,13 +57,18 @@ def described(network: NamedNetwork, members: list[Endpoint]) -> dict[str, Any]:
         "IPAM": {
             "Driver": "default",
             "Options": {},
-            "Config": [{"Subnet": one.subnet, "Gateway": one.gateway} for one in network.subnets],
+            "Config": [_config(one) for one in network.subnets],
         },
         "Internal": network.internal,
         "Containers": {one.container: _member(network, one) for one in members},
         "Options": {"com.docker.network.bridge.name": network.bridge},
         "Labels": network.labels,
     }
+
+
+def _config(subnet: Subnet) -> dict[str, str]:
+    part = {"IPRange": subnet.ip_range} if subnet.ip_range else {}
+    return {"Subnet": subnet.subnet, **part, "Gateway": subnet.gateway}
 
 
 def _member(network: NamedNetwork, endpoint: Endpoint) -> dict[str, str]:

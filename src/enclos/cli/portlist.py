@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from enclos.plan import uplink
@@ -59,11 +59,20 @@ def host_config(network: Network) -> dict[str, Any]:
         "DnsOptions": list(network.dns_options),
         "DnsSearch": list(network.dns_search),
         "ExtraHosts": list(network.hosts),
+        "Links": list(network.links),
     }
 
 
-def settings(network: Network, member: Member | None, *, running: bool) -> dict[str, Any]:
-    """docker's `NetworkSettings`: addresses while it runs; `member`: those in a named network."""
+def settings(network: Network, members: Sequence[Member], *, running: bool) -> dict[str, Any]:
+    """docker's `NetworkSettings`: addresses while it runs; `members`: in networks with names.
+
+    What is not in a network's own part is the first network's.
+    """
+    ports = bindings(network) if running else {}
+    if network.mode == Mode.NETWORK:
+        named = _named(network, members)
+        first = next(iter(named.values()), _none())
+        return {**{key: first[key] for key in _none()}, "Ports": ports, "Networks": named}
     address = _none()
     if network.mode == Mode.BRIDGE and running:
         address |= {
@@ -72,12 +81,16 @@ def settings(network: Network, member: Member | None, *, running: bool) -> dict[
             "IPPrefixLen": uplink.PREFIX,
             "MacAddress": network.mac or uplink.MAC,
         }
-    elif member is not None:
-        address |= _of(*member)
-    name = network.other if network.mode == Mode.NETWORK else network.mode
-    more = {"NetworkID": member[0].id, "Aliases": list(network.aliases)} if member else {}
-    named = {} if network.mode == Mode.CONTAINER else {name: {**address, **more}}
-    return {**address, "Ports": bindings(network) if running else {}, "Networks": named}
+    one = {} if network.mode == Mode.CONTAINER else {network.mode: address}
+    return {**address, "Ports": ports, "Networks": one}
+
+
+def _named(network: Network, members: Sequence[Member]) -> dict[str, dict[str, Any]]:
+    """Each network that the container belongs to; addresses where it has some now."""
+    found = {one.network: {**_none(), "Aliases": list(one.aliases)} for one in network.joined}
+    for named, endpoint in members:
+        found[named.name] |= {**_of(named, endpoint), "NetworkID": named.id}
+    return found
 
 
 def _none() -> dict[str, Any]:

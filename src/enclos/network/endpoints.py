@@ -8,7 +8,7 @@ may be gone, so it is given one of the moment, after the interface has been remo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from enclos.network import tenants
 from enclos.plan import bridging
 from enclos.plan.bridging import Endpoint, Membership
 from enclos.state import networks as state
-from enclos.state.ledger import Fields, Ledger
+from enclos.state.ledger import Entry, Fields, Ledger
 from enclos.state.networks import Networks
 from enclos.state.store import StateRoot, make_directory
 from enclos.structs import dataclass
@@ -40,7 +40,13 @@ class Taken:
     bridge: str
     options: str
     programs: Programs
-    fields: Fields
+    held: Ledger
+    entry: Entry
+
+    @property
+    def fields(self) -> Fields:
+        """What `release` needs to know."""
+        return self.entry.fields
 
 
 def take(
@@ -55,8 +61,7 @@ def take(
     with state.locked(networks):
         network = state.load(networks, asked.network)
         bridging.check_ports(asked.ports, state.all_members(networks))
-        others = state.members(networks, network.id)
-        endpoint = bridging.endpoint(network, container, asked, others)
+        endpoint = bridging.endpoint(network, container, asked, state.all_members(networks))
         options = bridging.options(network, asked, endpoint)
         device, inode = namespaces.identity("network")
         fields: dict[str, str | int] = {
@@ -69,25 +74,37 @@ def take(
             "device": device,
             "inode": inode,
         }
-        held.record(kind, **fields)
+        entry = held.record(kind, **fields)
         state.join(networks, endpoint)
-    return Taken(networks, endpoint, network.bridge, options, programs, fields)
+    return Taken(networks, endpoint, network.bridge, options, programs, held, entry)
 
 
-def connect(taken: Taken) -> int:
-    """A descriptor of a new namespace that is connected; raises `MachineFailed`, `HostUnfit`."""
+def give_back(taken: Taken) -> None:
+    """Undo it, connected or not, and forget it; raises `MachineFailed`."""
+    release(taken.fields)
+    taken.held.clear(taken.entry)
+
+
+def connected(places: Sequence[Taken]) -> int:
+    """A descriptor of a new namespace that is connected to each; raises as `connect`."""
     with ExitStack() as undo:
         descriptor = looking.new()
         undo.callback(os.close, descriptor)
-        path = f"/proc/{os.getpid()}/fd/{descriptor}"
-        with state.locked(taken.networks), Netlink() as netlink:
-            make_directory(taken.networks.aardvark)
-            before = {port.index for port in _ports(netlink, taken.bridge)}
-            netavark.setup(taken.programs, taken.networks.aardvark, path, taken.options)
-            made = [one for one in _ports(netlink, taken.bridge) if one.index not in before]
-            state.connected(taken.networks, taken.endpoint, made[0].name if made else "")
+        for taken in places:
+            connect(taken, descriptor)
         undo.pop_all()
     return descriptor
+
+
+def connect(taken: Taken, descriptor: int) -> None:
+    """Connect the namespace behind `descriptor`; raises `MachineFailed`, `HostUnfit`."""
+    path = f"/proc/{os.getpid()}/fd/{descriptor}"
+    with state.locked(taken.networks), Netlink() as netlink:
+        make_directory(taken.networks.aardvark)
+        before = {port.index for port in _ports(netlink, taken.bridge)}
+        netavark.setup(taken.programs, taken.networks.aardvark, path, taken.options)
+        made = [one for one in _ports(netlink, taken.bridge) if one.index not in before]
+        state.connected(taken.networks, taken.endpoint, made[0].name if made else "")
 
 
 def release(fields: Fields) -> None:
@@ -113,7 +130,7 @@ def _disconnect(networks: Networks, endpoint: Endpoint, fields: Fields) -> None:
             if port.name not in kept:
                 _remove(netlink, port)
         try:
-            with _stage() as path:
+            with _stage(endpoint.interface) as path:
                 netavark.teardown(netavark.find(), networks.aardvark, path, str(fields["options"]))
         except EnclosError as error:
             if endpoint.port:
@@ -145,13 +162,13 @@ def _where(fields: Fields) -> Iterator[bool]:
 
 
 @contextmanager
-def _stage() -> Iterator[str]:
+def _stage(interface: str) -> Iterator[str]:
     """The path of a namespace that has the container's interface, as far as netavark can see."""
     with ExitStack() as stack:
         descriptor = looking.new()
         stack.callback(os.close, descriptor)
         with looking.inside(descriptor):
-            _, queues = tun.create(bridging.INTERFACE)
+            _, queues = tun.create(interface)
         for queue in queues:
             stack.callback(os.close, queue)
         yield f"/proc/{os.getpid()}/fd/{descriptor}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from itertools import count
 from typing import Any, Final
 
 from enclos.errors import Exists
@@ -17,8 +18,10 @@ from enclos.plan.subnets import Subnet
 from enclos.structs import dataclass
 from enclos.wire.control import PublishedPort
 
-INTERFACE: Final = "eth0"
-"""The container's, in its namespace."""
+INTERFACE: Final = "eth"
+"""How the container's are called in its namespace, with a number."""
+_FIRST_METRIC: Final = 100
+"""netavark's own."""
 _BRIDGE_DIGITS: Final = 8
 _SHORT: Final = 12
 _PREFIX: Final = "enclos-"
@@ -67,7 +70,7 @@ class Membership:
 class Endpoint:
     """A container in a network: its addresses, one of each subnet, and its published `ports`.
 
-    `port` is the bridge's.
+    `port` is the bridge's, `interface` the container's.
     """
 
     container: str
@@ -77,16 +80,31 @@ class Endpoint:
     mac: str
     ports: tuple[PublishedPort, ...] = ()
     port: str = ""
+    interface: str = "eth0"
 
 
 def endpoint(
-    network: NamedNetwork, container: str, asked: Membership, others: Sequence[Endpoint]
+    network: NamedNetwork, container: str, asked: Membership, everybody: Sequence[Endpoint]
 ) -> Endpoint:
-    """What the container gets; raises `InvalidRequest`, `Exists` for what is taken."""
-    used = [address for other in others for address in other.addresses]
+    """What the container gets, `everybody` being who is in any network.
+
+    Raises `InvalidRequest`, `Exists` for what is taken.
+    """
+    members = [one for one in everybody if one.network == network.id]
+    used = [address for other in members for address in other.addresses]
+    own = [one for one in everybody if one.container == container]
+    if any(one.network == network.id for one in own):
+        raise Exists(
+            f"endpoint with name {asked.name} already exists in network {network.name}",
+            hint=f"see: enclos network inspect {network.name}",
+        )
     chosen = subnets.addresses(network.subnets, asked.addresses, used)
     mac = asked.mac or subnets.mac_of(chosen[0])
-    return Endpoint(container, asked.name, network.id, chosen, mac, asked.ports)
+    names = {one.interface for one in own}
+    interface = next(name for n in count() if (name := f"{INTERFACE}{n}") not in names)
+    return Endpoint(
+        container, asked.name, network.id, chosen, mac, asked.ports, interface=interface
+    )
 
 
 def check_ports(asked: Sequence[PublishedPort], others: Iterable[Endpoint]) -> None:
@@ -123,13 +141,13 @@ def options(network: NamedNetwork, asked: Membership, found: Endpoint) -> str:
         "static_ips": list(found.addresses),
         "static_mac": found.mac,
         "aliases": list(names),
-        "interface_name": INTERFACE,
+        "interface_name": found.interface,
     }
     text: dict[str, Any] = {
         "container_id": found.container,
         "container_name": asked.name,
         "networks": {label: member},
-        "network_info": {label: _info(network, label)},
+        "network_info": {label: _info(network, label, found.interface)},
         "port_mappings": [_mapping(port) for port in asked.ports],
     }
     if asked.dns:
@@ -137,7 +155,9 @@ def options(network: NamedNetwork, asked: Membership, found: Endpoint) -> str:
     return json.dumps(text)
 
 
-def _info(network: NamedNetwork, label: str) -> dict[str, Any]:
+def _info(network: NamedNetwork, label: str, interface: str) -> dict[str, Any]:
+    number = int(interface.removeprefix(INTERFACE))
+    metric = {"metric": str(_FIRST_METRIC + number)} if number else {}
     return {
         "name": label,
         "id": network.id,
@@ -148,7 +168,7 @@ def _info(network: NamedNetwork, label: str) -> dict[str, Any]:
         "ipv6_enabled": network.ipv6,
         "internal": network.internal,
         "dns_enabled": True,
-        "options": {"isolate": "true"},
+        "options": {"isolate": "true", **metric},
         "ipam_options": {"driver": "host-local"},
     }
 

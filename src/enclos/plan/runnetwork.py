@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from enclos.errors import InvalidRequest
-from enclos.plan import uplink
+from enclos.plan import attachments, uplink
+from enclos.plan.attachments import Attachment
 from enclos.plan.flagtext import bad, check_text
 from enclos.structs import dataclass
 from enclos.wire.control import PublishedPort
@@ -18,12 +19,9 @@ from enclos.wire.control import PublishedPort
 MOST_PORTS: Final = 1024
 HOST_GATEWAY: Final = "host-gateway"
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
-_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?", re.ASCII)
 _WRITE: Final = "write [[IP:]HOST_PORT:]PORT[/tcp|/udp], ranges as 8000-8009:80-89"
 _CONTAINER: Final = "container:"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_MULTICAST: Final = 1
 
 
 class Mode(StrEnum):
@@ -44,7 +42,8 @@ PRIVATE: Final = frozenset({Mode.BRIDGE, Mode.NETWORK})
 class NetworkOptions:
     """The flags as they were written."""
 
-    network: str = ""
+    networks: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     dns: tuple[str, ...] = ()
@@ -59,8 +58,9 @@ class NetworkOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunNetwork:
-    """What they mean. `other` is the container whose network it is, or the network, as called.
+    """What they mean. `other` is the container whose network it is, as called.
 
+    `joined` are networks with names, `links` pairs of another container and what it is called.
     `ports` whose `host_port` is 0 want any free one. `hosts` are pairs of address and name.
     """
 
@@ -72,8 +72,8 @@ class RunNetwork:
     dns_options: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
     mac: str = ""
-    addresses: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    joined: tuple[Attachment, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = ()) -> RunNetwork:
@@ -83,11 +83,12 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
     the ports that the image tells of.
     """
     publishes = bool(options.publish or options.publish_all)
-    name = options.network or default
-    if not options.network and publishes and default == Mode.NONE:
-        name = Mode.BRIDGE
-    mode, other = _mode(name)
+    asked = tuple(map(attachments.read, options.networks))
+    if not asked:
+        asked = (Attachment(Mode.BRIDGE if publishes and default == Mode.NONE else default),)
+    mode, other = _mode(asked[0].network)
     _check_together(options, mode, publishes=publishes)
+    _check_several(asked)
     ports = [port for text in options.publish for port in _published(text)]
     if options.publish_all:
         ports += _exposed(exposed, ports)
@@ -96,14 +97,60 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
         mode=mode,
         other=other,
         ports=tuple(ports),
-        dns=tuple(_address("dns", text) for text in options.dns),
+        dns=tuple(attachments.address("dns", text) for text in options.dns),
         dns_search=tuple(check_text("dns-search", text) for text in options.dns_search),
         dns_options=tuple(check_text("dns-option", text) for text in options.dns_options),
         hosts=tuple(map(_host, options.add_host)),
-        mac=_mac(options.mac_address),
-        addresses=tuple(_address("ip", text) for text in options.addresses),
-        aliases=tuple(map(_alias, options.aliases)),
+        mac=attachments.hardware("mac-address", options.mac_address),
+        joined=_joined(options, asked) if mode is Mode.NETWORK else (),
+        links=tuple(map(_link, options.links)),
     )
+
+
+def _joined(options: NetworkOptions, asked: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """The flags that say no network's name are about the first one, as docker has it."""
+    first, *rest = asked
+    addresses = tuple(attachments.address("ip", text) for text in options.addresses)
+    aliases = tuple(attachments.alias("network-alias", text) for text in options.aliases)
+    mac = attachments.hardware("mac-address", options.mac_address)
+    for flag, both in (
+        ("ip", addresses and first.addresses),
+        ("network-alias", aliases and first.aliases),
+        ("mac-address", mac and first.mac),
+    ):
+        if both:
+            raise InvalidRequest(
+                f"conflicting options: --{flag} and --network say the same",
+                hint="say it once, in --network",
+            )
+    first = Attachment(
+        first.network,
+        addresses or first.addresses,
+        aliases or first.aliases,
+        mac or first.mac,
+    )
+    return (first, *rest)
+
+
+def _check_several(asked: Sequence[Attachment]) -> None:
+    attachments.check_apart(asked)
+    for one in asked:
+        mode, _ = _mode(one.network)
+        if mode is not Mode.NETWORK and (len(asked) > 1 or one != Attachment(one.network)):
+            raise InvalidRequest(
+                f"conflicting options: the network {mode} and what networks with names have",
+                hint="only those can be several, or have addresses and aliases: "
+                "enclos network create",
+            )
+
+
+def _link(text: str) -> tuple[str, str]:
+    """`CONTAINER[:ALIAS]`."""
+    name, _, alias = text.partition(":")
+    alias = alias or name
+    if not name or not attachments.is_host(alias):
+        raise bad("link", text, "it is not CONTAINER or CONTAINER:ALIAS")
+    return name, alias
 
 
 def _mode(name: str) -> tuple[Mode, str]:
@@ -150,6 +197,12 @@ def _check_together(options: NetworkOptions, mode: Mode, *, publishes: bool) -> 
         raise InvalidRequest(
             f"conflicting options: ports are published and the network is {mode}",
             hint=_ADVICE[mode],
+        )
+    if options.links and mode is not Mode.NETWORK:
+        raise InvalidRequest(
+            f"conflicting options: --link and the network {mode}",
+            hint="containers reach each other in a network that both are in: enclos network create "
+            "NAME, then --network NAME",
         )
     if mode is not Mode.NETWORK:
         for flag, value in (("ip", options.addresses), ("network-alias", options.aliases)):
@@ -203,7 +256,7 @@ def _three(text: str, body: str) -> tuple[str, str, str]:
     if len(parts) > 2:
         raise bad("publish", text, "too many colons", hint=_WRITE)
     host = parts[0] if len(parts) == 2 else ""
-    return (_address("publish", address) if address else ""), host, parts[-1]
+    return (attachments.address("publish", address) if address else ""), host, parts[-1]
 
 
 def _range(text: str, ports: str) -> tuple[int, int]:
@@ -242,34 +295,14 @@ def _check_ports(ports: list[PublishedPort]) -> None:
                 )
 
 
-def _address(flag: str, text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError as error:
-        raise bad(flag, text, f"{text[:60]!r} is no IP address") from error
-
-
 def _host(text: str) -> tuple[str, str]:
     """`NAME:ADDRESS` or `NAME=ADDRESS`, the other way round."""
     name, found, address = text.partition("=") if "=" in text else text.partition(":")
-    if not found or not _HOST.fullmatch(name):
+    if not found or not attachments.is_host(name):
         raise bad("add-host", text, "it is not NAME:ADDRESS")
     if address == HOST_GATEWAY:
         return HOST_GATEWAY, name
-    return _address("add-host", address.removeprefix("[").removesuffix("]")), name
-
-
-def _alias(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise bad("network-alias", text, "it is no name of a host")
-    return text
-
-
-def _mac(text: str) -> str:
-    plain = text.lower().replace("-", ":")
-    if text and (not _MAC.fullmatch(plain) or int(plain[:2], 16) & _MULTICAST):
-        raise bad("mac-address", text, "it is no hardware address of one interface")
-    return plain
+    return attachments.address("add-host", address.removeprefix("[").removesuffix("]")), name
 
 
 def chosen(asked: RunNetwork, free: Iterator[int]) -> RunNetwork:

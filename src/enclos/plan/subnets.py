@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, TypeAlias
 
@@ -22,15 +23,28 @@ _LONGEST: Final = {4: 30, 6: 126}
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A range of addresses with the one that the bridge has, as text."""
+    """A range of addresses with the one that the bridge has, as text.
+
+    `ip_range` is the part of it in which addresses are chosen, empty for all of it.
+    """
 
     subnet: str
     gateway: str
+    ip_range: str = ""
 
     @property
     def network(self) -> Network:
         """The range, to calculate with."""
         return ipaddress.ip_network(self.subnet)
+
+    def free(self) -> Iterator[str]:
+        """The addresses for who asks for none in particular, in order."""
+        if not self.ip_range:
+            yield from map(str, self.network.hosts())
+            return
+        for address in ipaddress.ip_network(self.ip_range):
+            if _usable(self.network, address):
+                yield str(address)
 
 
 def subnets(
@@ -40,6 +54,7 @@ def subnets(
     ipv6: bool,
     taken: Iterable[Network],
     entropy: bytes,
+    ip_ranges: Sequence[str] = (),
 ) -> tuple[Subnet, ...]:
     """One of IPv4 and, if wanted, one of IPv6; what is not asked for is chosen.
 
@@ -65,16 +80,43 @@ def subnets(
         wanted.insert(0, _free(taken))
     if ipv6 and not any(network.version == 6 for network in wanted):
         wanted.append(IPv6Network((_UNIQUE_LOCAL + entropy[:5] + bytes(10), _CHOSEN_PREFIX6)))
-    return _with_gateways(sorted(wanted, key=lambda network: network.version), gateways)
+    found = _with_gateways(sorted(wanted, key=lambda network: network.version), gateways)
+    return _with_ranges(found, ip_ranges)
 
 
-def _read(text: str) -> Network:
+def _read_range(flag: str, text: str) -> Network:
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise bad("subnet", text, "it is no range of addresses", hint=_WRITE) from error
+        raise bad(flag, text, "it is no range of addresses", hint=_WRITE) from error
     if "/" not in text or network.with_prefixlen != str(ipaddress.ip_interface(text)):
-        raise bad("subnet", text, f"the range is {network}", hint=_WRITE)
+        raise bad(flag, text, f"the range is {network}", hint=_WRITE)
+    return network
+
+
+def _with_ranges(found: tuple[Subnet, ...], asked: Sequence[str]) -> tuple[Subnet, ...]:
+    ranges: dict[str, str] = {}
+    for text in asked:
+        network = _read_range("ip-range", text)
+        subnet = next((one.subnet for one in found if _within(network, one.network)), "")
+        if not subnet:
+            raise bad("ip-range", text, "it is no part of the network's subnets")
+        if subnet in ranges:
+            raise bad("ip-range", text, f"there is one of {subnet} already")
+        ranges[subnet] = str(network)
+    return tuple(replace(one, ip_range=ranges.get(one.subnet, "")) for one in found)
+
+
+def _within(one: Network, other: Network) -> bool:
+    if isinstance(one, IPv4Network) and isinstance(other, IPv4Network):
+        return one.subnet_of(other)
+    if isinstance(one, IPv6Network) and isinstance(other, IPv6Network):
+        return one.subnet_of(other)
+    return False
+
+
+def _read(text: str) -> Network:
+    network = _read_range("subnet", text)
     if network.prefixlen > _LONGEST[network.version]:
         raise bad("subnet", text, "it has no room for a container", hint=_WRITE)
     if network.is_multicast or network.is_loopback or network.prefixlen == 0:
@@ -140,10 +182,11 @@ def addresses(
                 f"the address {text} is in none of the network's subnets",
                 hint="choose one of: " + ", ".join(one.subnet for one in ranges),
             )
-    return tuple(_one(subnet.network, wanted, used) for subnet in ranges)
+    return tuple(_one(subnet, wanted, used) for subnet in ranges)
 
 
-def _one(network: Network, wanted: Sequence[str], used: set[str]) -> str:
+def _one(subnet: Subnet, wanted: Sequence[str], used: set[str]) -> str:
+    network = subnet.network
     for text in wanted:
         address = ipaddress.ip_address(text)
         if address not in network:
@@ -157,10 +200,13 @@ def _one(network: Network, wanted: Sequence[str], used: set[str]) -> str:
                 f"the address {text} is already in use", hint="see: enclos network inspect"
             )
         return str(address)
-    for free in map(str, network.hosts()):
+    for free in subnet.free():
         if free not in used:
             return free
-    raise Exists(f"every address of {network} is in use", hint="see: enclos network inspect")
+    raise Exists(
+        f"every address of {subnet.ip_range or network} is in use",
+        hint="see: enclos network inspect",
+    )
 
 
 def mac_of(address: str) -> str:

@@ -133,6 +133,12 @@ async def _network(
     return name
 
 
+async def look(sandbox: Sandbox, request: c.Named) -> None:
+    """Have the guest know what has changed in the container's network by now."""
+    sandbox.container(request.id)
+    await networks.look_again(sandbox, request.id)
+
+
 async def start(sandbox: Sandbox, request: c.Named) -> None:
     """Let the container's program run."""
     container = sandbox.container(request.id)

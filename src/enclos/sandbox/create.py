@@ -162,8 +162,8 @@ def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> tuple[client.
         return connection, -1
     start = _reserve(place, prepared, undo)
     taken = _addresses(place, new, start.plan.directory, undo)
-    if taken is not None:
-        start = _with_interface(start, spare.Wish(taken.endpoint.mac))
+    if taken:
+        start = _with_interface(start, spare.Wish(taken[0].endpoint.mac))
     with fork.signals_held():
         supervisor.fork(start)
         connection = client.connect(start.plan.directory)
@@ -171,27 +171,29 @@ def _sandbox(place: Place, prepared: Prepared, undo: ExitStack) -> tuple[client.
     return connection, _connect(taken)
 
 
-def _addresses(place: Place, new: NewContainer, sandbox: Path, undo: ExitStack) -> Taken | None:
-    """The container's place in the network it asks for; the sandbox's end gives it back."""
-    if new.membership is None:
-        return None
+def _addresses(place: Place, new: NewContainer, sandbox: Path, undo: ExitStack) -> list[Taken]:
+    """The container's places in the networks it asks for; the sandbox's end gives them back."""
+    if not new.memberships:
+        return []
     from enclos.network import endpoints  # late: few containers ask for it
     from enclos.state.networks import Networks
 
     networks, held = Networks(place.settings.data_root, place.root), ledger.of_sandbox(sandbox)
-    taken = endpoints.take(networks, held, new.id, new.membership, kind=release.ENDPOINT)
-    undo.callback(endpoints.release, taken.fields)
+    places: list[Taken] = []
+    for asked in new.memberships:
+        places.append(endpoints.take(networks, held, new.id, asked, kind=release.ENDPOINT))
+        undo.callback(endpoints.release, places[-1].fields)
     if new.told is not None:
-        new.told(taken.endpoint)
-    return taken
+        new.told([taken.endpoint for taken in places])
+    return places
 
 
-def _connect(taken: Taken | None) -> int:
-    if taken is None:
+def _connect(taken: list[Taken]) -> int:
+    if not taken:
         return -1
     from enclos.network import endpoints
 
-    return endpoints.connect(taken)
+    return endpoints.connected(taken)
 
 
 def _reserve(place: Place, prepared: Prepared, undo: ExitStack) -> supervisor.Start:

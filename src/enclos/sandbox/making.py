@@ -104,7 +104,7 @@ def _request(
         notices=guest.notices.kind if guest.notices else "",
         projected=guest.projected,
         uplink=new.uplink,
-        kept_ports=new.membership.ports if new.membership is not None else (),
+        kept_ports=tuple(port for one in new.memberships for port in one.ports),
         root=_passed_root(new.root_file),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,9 @@ class NewContainer:
     the stand-in gets as its controlling one, or -1. `manager` says how linux.cgroupsPath is
     written. `sandbox` is the one it goes into; empty for what its annotations and namespaces say.
     At the socket `notify`, if any, somebody waits for the container to be ready (sd_notify(3)).
-    `uplink` is what there is to be in a network of its own. With `membership` it is in a network
-    with a name instead, and `told` hears of the addresses it has there. `shm_bytes` is the size of
-    a /dev/shm that goes with its IPC namespace, 0 for what its mounts say. With `root_file` the
+    `uplink` is what there is to be in a network of its own. With `memberships` it is in networks
+    with names instead, and `told` hears of the addresses it has there. `shm_bytes` is the size of a
+    /dev/shm that goes with its IPC namespace, 0 for what its mounts say. With `root_file` the
     guest mounts that as its root file system, and what is at `spec.root.path` is the stand-in's.
     """
 
@@ -51,8 +51,8 @@ class NewContainer:
     mount_root: Callable[[], Path] | None = None
     manager: Manager = Manager.CGROUPFS
     uplink: c.Uplink | None = None
-    membership: Membership | None = None
-    told: Callable[[Endpoint], None] | None = None
+    memberships: tuple[Membership, ...] = ()
+    told: Callable[[Sequence[Endpoint]], None] | None = None
     shm_bytes: int = 0
     root_file: RootFile | None = None
 

@@ -38,6 +38,7 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "resize": (m.Resize, figures.resize),
     "pause": (c.Named, containers.pause),
     "resume": (c.Named, containers.resume),
+    "look": (c.Named, containers.look),
     "delete": (c.Named, ending.remove),
     "abandon": (c.Named, ending.abandon),
     "wait": (c.Named, containers.wait),

@@ -6,15 +6,16 @@ text is the id, because making a link is atomic and exclusive. What runs is in `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
 from enclos.errors import Exists, InvalidRequest, NotFound, Unclean
 from enclos.ids import check_id, check_name
 from enclos.linux import files
+from enclos.plan.attachments import Attachment
 from enclos.state import store
 from enclos.structs import dataclass
 from enclos.wire import codec
@@ -42,7 +43,8 @@ class Network:
     """The network that was asked for, `other` being the id of the container whose it is, or the
     name of the network.
 
-    `hosts` are as docker writes them, NAME:ADDRESS.
+    `hosts` are as docker writes them, NAME:ADDRESS; `more` are further networks with names,
+    `links` the ids of other containers with what they are called, ID:ALIAS.
     """
 
     mode: str = "none"
@@ -55,6 +57,23 @@ class Network:
     mac: str = ""
     addresses: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    more: tuple[Attachment, ...] = ()
+    links: tuple[str, ...] = ()
+
+    @property
+    def joined(self) -> tuple[Attachment, ...]:
+        """The networks with names that it is in, in order."""
+        if self.mode != "network" or not self.other:
+            return ()
+        return (Attachment(self.other, self.addresses, self.aliases, self.mac), *self.more)
+
+    def joining(self, attachments: Sequence[Attachment]) -> Network:
+        """The same in these networks, of which there may be none."""
+        first, *more = attachments or (Attachment(""),)
+        return replace(
+            self, other=first.network, addresses=first.addresses, aliases=first.aliases,
+            mac=first.mac, more=tuple(more),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

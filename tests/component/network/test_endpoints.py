@@ -55,7 +55,7 @@ class Place:
 
     def connect(self, taken: Taken) -> Netns:
         with self.host.entered():
-            made = endpoints.connect(taken)
+            made = endpoints.connected([taken])
         self.stack.callback(os.close, made)
         return Netns(made)
 
@@ -127,6 +127,40 @@ def test_networks_are_kept_apart(place: Place) -> None:
         assert not dial(first, two.endpoint.addresses[0], tries=1)
     place.release(one)
     place.release(two)
+    assert place.looks() == before
+
+
+def test_one_in_two_networks(place: Place) -> None:
+    before = warm(place)
+    with networks.locked(place.networks):
+        networks.add(place.networks, OTHER)
+    first = place.take("a")
+    inside = place.connect(first)
+    second = place.take("a", Membership(OTHER.name, "a"))
+    with place.host.entered():
+        endpoints.connect(second, inside.descriptor)
+    other = place.connect(place.take("b", Membership(OTHER.name, "b", ("store",))))
+    assert "10.64.4.2/24" in inside.run("ip", "address", "show", "eth1")
+    defaults = [line for line in inside.run("ip", "route").splitlines() if "default" in line]
+    assert ["eth0" in line for line in sorted(defaults)] == [True, False]
+    server = OWN.subnets[0].gateway
+    assert "10.64.4.3" in inside.run(str(bundles.busybox()), "nslookup", "store", server)
+    with other.entered():
+        answer = socket.create_server(("", 7000))
+    with answer:
+        assert dial(inside, "10.64.4.3") == "hello"
+        place.release(first)
+        assert "eth0" not in inside.run("ip", "address")
+        assert dial(inside, "10.64.4.3") == "hello"
+    again = place.take("a")
+    assert again.endpoint.interface == "eth0"
+    with place.host.entered():
+        endpoints.connect(again, inside.descriptor)
+        endpoints.give_back(again)
+        endpoints.give_back(second)
+    assert "eth" not in inside.run("ip", "address")
+    assert [entry.fields["network"] for entry in place.held.entries()].count(OTHER.id) == 1
+    place.release(place.taken[-2])
     assert place.looks() == before
 
 

@@ -39,7 +39,11 @@ def test_help_that_was_not_is_a_complaint(capfd: pytest.CaptureFixture[str]) -> 
         (["delete", "-f", "x"], "'delete' is a command of runc's grammar", "enclos-oci delete"),
         (["run", "--bundle", ".", "x"], "enclos run cannot do --bundle", "use enclos-oci"),
         (["create", "-b", ".", "x"], "enclos create cannot do -b", "use enclos-oci"),
-        (["run", "--link", "a", "x"], "enclos run cannot do --link", "network create"),
+        (
+            ["run", "--link", "a", "x"],
+            "conflicting options: --link and the network none",
+            "network create",
+        ),
         (["run", "-p", "80:http", "x"], "'http' is no port", "HOST_PORT"),
         (["run", "--network", "nowhere", "x"], "network 'nowhere' not found", "bridge"),
         (["--no-such", "run"], "unknown flag: --no-such", "usage:"),

@@ -32,6 +32,20 @@ def test_a_place_in_it() -> None:
     assert mac.mac == "02:00:00:00:00:09"
 
 
+def test_one_more_network_of_a_container() -> None:
+    here = bridging.endpoint(NETWORK, "d" * 64, Membership("own", "db"), [])
+    there = replace(NETWORK, id="cd" * 32, name="other")
+    second = bridging.endpoint(there, "d" * 64, Membership("other", "db"), [here, OTHER])
+    assert (second.interface, second.addresses) == ("eth1", ("10.1.2.2", "fd00::2"))
+    told = json.loads(bridging.options(there, Membership("other", "db"), second))
+    (info,) = told["network_info"].values()
+    assert info["options"] == {"isolate": "true", "metric": "101"}
+    again = bridging.endpoint(NETWORK, "d" * 64, Membership("own", "db"), [second])
+    assert again.interface == "eth0"
+    with pytest.raises(Exists, match="endpoint with name db already exists in network own"):
+        bridging.endpoint(NETWORK, "d" * 64, Membership("own", "db"), [here])
+
+
 @pytest.mark.parametrize(
     ("one", "other", "collide"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from enclos.errors import InvalidRequest
 from enclos.plan import runnetwork
+from enclos.plan.attachments import Attachment
 from enclos.plan.runnetwork import Mode, NetworkOptions, RunNetwork
 from enclos.wire.control import PublishedPort
 
@@ -85,15 +86,32 @@ def test_all_that_is_exposed_once() -> None:
     ],
 )
 def test_modes(network: str, mode: Mode, other: str) -> None:
-    found = asked(network=network)
+    found = asked(networks=(network,))
     assert (found.mode, found.other) == (mode, other)
+    assert found.joined == ((Attachment("own"),) if mode is Mode.NETWORK else ())
 
 
 def test_in_a_network_with_a_name() -> None:
-    found = asked(network="own", publish=("80:80",), mac_address="02-00-00-00-00-01",
+    mac = "02:00:00:00:00:01"
+    found = asked(networks=("own",), publish=("80:80",), mac_address="02-00-00-00-00-01",
                   addresses=("10.1.2.3", "FD00::1"), aliases=("db",))  # fmt: skip
-    assert (found.addresses, found.aliases) == (("10.1.2.3", "fd00::1"), ("db",))
-    assert (found.ports[0].host_port, found.mac) == (80, "02:00:00:00:00:01")
+    assert found.joined == (Attachment("own", ("10.1.2.3", "fd00::1"), ("db",), mac),)
+    assert found.ports[0].host_port == 80
+
+
+def test_in_several_networks() -> None:
+    text = "name=other,ip=10.2.0.9,ip6=FD00::2,alias=a,alias=b,mac-address=02:00:00:00:00:02"
+    found = asked(networks=("own", text), aliases=("db",))
+    assert found.joined == (
+        Attachment("own", aliases=("db",)),
+        Attachment("other", ("10.2.0.9", "fd00::2"), ("a", "b"), "02:00:00:00:00:02"),
+    )
+    assert asked(networks=("name=own",)).joined == (Attachment("own"),)
+
+
+def test_links() -> None:
+    found = asked(networks=("own",), links=("db", "web:front"))
+    assert found.links == (("db", "db"), ("web", "front"))
 
 
 @pytest.mark.parametrize(
@@ -114,25 +132,47 @@ def test_names_are_asked_in_the_network() -> None:
 def test_the_default_is_a_setting() -> None:
     assert asked().mode is Mode.NONE
     assert asked(default="bridge").mode is Mode.BRIDGE
-    assert asked(default="bridge", network="none").mode is Mode.NONE
+    assert asked(default="bridge", networks=("none",)).mode is Mode.NONE
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"network": "container:"}, "not found"),
-        ({"network": "a/b"}, "network 'a/b' not found"),
-        ({"network": "bridge", "addresses": ("10.0.2.9",)}, "--ip and the network bridge"),
-        ({"network": "host", "aliases": ("a",)}, "--network-alias and the network host"),
-        ({"network": "own", "addresses": ("x",)}, "no IP address"),
-        ({"network": "own", "aliases": ("a b",)}, "no name of a host"),
-        ({"network": "none", "publish": ("80",)}, "ports are published and the network is none"),
-        ({"network": "host", "publish_all": True}, "ports are published and the network is host"),
-        ({"network": "container:x", "dns": ("1.1.1.1",)}, "--dns and the network of another"),
-        ({"network": "container:x", "hostname": "x"}, "--hostname and the network of another"),
-        ({"network": "host", "mac_address": "02:00:00:00:00:01"}, "--mac-address and the network"),
-        ({"network": "bridge", "mac_address": "01:00:00:00:00:01"}, "no hardware address"),
-        ({"network": "bridge", "mac_address": "x"}, "no hardware address"),
+        ({"networks": ("container:",)}, "not found"),
+        ({"networks": ("a/b",)}, "network 'a/b' not found"),
+        ({"networks": ("bridge",), "addresses": ("10.0.2.9",)}, "--ip and the network bridge"),
+        ({"networks": ("host",), "aliases": ("a",)}, "--network-alias and the network host"),
+        ({"networks": ("own",), "addresses": ("x",)}, "no IP address"),
+        ({"networks": ("own",), "aliases": ("a b",)}, "no name of a host"),
+        (
+            {"networks": ("none",), "publish": ("80",)},
+            "ports are published and the network is none",
+        ),
+        (
+            {"networks": ("host",), "publish_all": True},
+            "ports are published and the network is host",
+        ),
+        ({"networks": ("container:x",), "dns": ("1.1.1.1",)}, "--dns and the network of another"),
+        ({"networks": ("container:x",), "hostname": "x"}, "--hostname and the network of another"),
+        (
+            {"networks": ("host",), "mac_address": "02:00:00:00:00:01"},
+            "--mac-address and the network",
+        ),
+        ({"networks": ("bridge",), "mac_address": "01:00:00:00:00:01"}, "no hardware address"),
+        ({"networks": ("bridge",), "mac_address": "x"}, "no hardware address"),
+        ({"networks": ("own", "own")}, "network 'own' is specified multiple times"),
+        ({"networks": ("own", "host")}, "conflicting options: the network host"),
+        ({"networks": ("none", "own")}, "conflicting options: the network none"),
+        ({"networks": ("name=host,ip=10.1.1.1",)}, "conflicting options: the network host"),
+        ({"networks": ("own", "a/b")}, "network 'a/b' not found"),
+        ({"networks": ("name=own,ip=x",)}, "no IP address"),
+        ({"networks": ("name=own,colour=red",)}, "'colour=red' is nothing it can say"),
+        ({"networks": ("ip=10.1.1.1",)}, "there is no name"),
+        ({"networks": ("name=own,alias=a b",)}, "no name of a host"),
+        ({"networks": ("name=own,ip=10.1.1.1",), "addresses": ("10.1.1.2",)}, "say the same"),
+        ({"networks": ("own",), "links": (":x",)}, "not CONTAINER or CONTAINER:ALIAS"),
+        ({"networks": ("own",), "links": ("a:b c",)}, "not CONTAINER or CONTAINER:ALIAS"),
+        ({"networks": ("bridge",), "links": ("a",)}, "--link and the network bridge"),
         ({"dns": ("one.one",)}, "no IP address"),
         ({"add_host": ("x",)}, "not NAME:ADDRESS"),
         ({"add_host": ("a b:1.1.1.1",)}, "not NAME:ADDRESS"),

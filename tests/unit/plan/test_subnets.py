@@ -104,6 +104,41 @@ def test_a_full_subnet() -> None:
         subnets.addresses(BOTH, (), used)
 
 
+def test_a_part_to_choose_in() -> None:
+    found = subnets.subnets(
+        ("10.1.0.0/16", "fd00::/64"), (), ipv6=True, taken=(), entropy=ENTROPY,
+        ip_ranges=("fd00::100/120", "10.1.5.0/30"),
+    )  # fmt: skip
+    assert [one.ip_range for one in found] == ["10.1.5.0/30", "fd00::100/120"]
+    assert subnets.addresses(found, (), ()) == ("10.1.5.0", "fd00::100")
+    assert subnets.addresses(found, ("10.1.9.9",), ()) == ("10.1.9.9", "fd00::100")
+    used = [f"10.1.5.{number}" for number in range(4)]
+    with pytest.raises(Exists, match=r"every address of 10\.1\.5\.0/30"):
+        subnets.addresses(found, (), used)
+    (low, *_) = subnets.subnets(
+        ("10.1.0.0/16",), (), ipv6=False, taken=(), entropy=ENTROPY, ip_ranges=("10.1.0.0/30",)
+    )
+    assert list(low.free()) == ["10.1.0.1", "10.1.0.2", "10.1.0.3"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("x",), "no range of addresses"),
+        (("10.1.2.1/30",), "the range is 10.1.2.0/30"),
+        (("10.9.0.0/24",), "no part of the network's subnets"),
+        (("fd00::/64",), "no part of the network's subnets"),
+        (("10.0.0.0/8",), "no part of the network's subnets"),
+        (("10.1.2.0/30", "10.1.2.4/30"), "one of 10.1.2.0/24 already"),
+    ],
+)
+def test_bad_parts(asked: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        subnets.subnets(
+            ("10.1.2.0/24",), (), ipv6=False, taken=(), entropy=ENTROPY, ip_ranges=asked
+        )
+
+
 def test_hardware_addresses() -> None:
     assert subnets.mac_of("10.1.2.3") == "02:42:0a:01:02:03"
     assert subnets.mac_of("fd00::1:2") == "02:42:00:01:00:02"

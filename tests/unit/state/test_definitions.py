@@ -9,8 +9,9 @@ import pytest
 
 from enclos.errors import Exists, InvalidRequest, NotFound, Unclean
 from enclos.ids import new_id
+from enclos.plan.attachments import Attachment
 from enclos.state import definitions
-from enclos.state.definitions import Definition, Mount
+from enclos.state.definitions import Definition, Mount, Network
 
 
 def define(name: str, identifier: str = "", created: str = "2026-01-01T00:00:00Z") -> Definition:
@@ -116,3 +117,12 @@ def test_listing_is_by_age(tmp_path: Path) -> None:
     for name, created in (("new", "2026-02"), ("old", "2026-01")):
         definitions.add(tmp_path, define(name, created=created))
     assert [found.name for found in definitions.all_definitions(tmp_path)] == ["old", "new"]
+
+
+def test_networks_with_names_are_in_order() -> None:
+    first, second = Attachment("a", ("10.1.1.1",), ("x",), "02:00:00:00:00:01"), Attachment("b")
+    network = Network("network").joining((first, second))
+    assert network.joined == (first, second)
+    assert network.joining((second,)).joined == (second,)
+    assert network.joining(()).joined == ()
+    assert Network("bridge").joined == ()

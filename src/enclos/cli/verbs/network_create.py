@@ -37,6 +37,7 @@ def _create(home: Home, asked: Parsed) -> None:
         chosen = subnets.subnets(
             asked.texts("subnet"),
             asked.texts("gateway"),
+            ip_ranges=asked.texts("ip-range"),
             ipv6=asked.on("ipv6"),
             taken=_taken(known),
             entropy=os.urandom(5),

@@ -1,0 +1,20 @@
+"""`network disconnect`: take a container out of a network."""
+
+from __future__ import annotations
+
+from enclos.cli import connecting, networking, networklist
+from enclos.cli.home import open_home
+from enclos.cli.parse import Parsed
+from enclos.state import networks
+
+
+def run(asked: Parsed) -> int:
+    """Says nothing."""
+    reference, container = asked.operands
+
+    def disconnect() -> None:
+        home = open_home()
+        network = networks.find(networking.networks_of(home), reference)
+        connecting.disconnect(home, network, container)
+
+    return networklist.status(disconnect)
