@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from enclos.wire import places
 from tests.support import bridges, bundles, hosts, leaks
 from tests.support.cli import Programs
 from tests.support.hosts import DEMO, Host
@@ -77,6 +78,10 @@ def test_published_datagrams_arrive(host: Host, web: str) -> None:
             caller.sendto(b"word", (host.member.ip["eth0"], UDP))
             time.sleep(0.5)
     assert int(host.sh(web, count)) == before + 3
+
+
+def test_the_interface_is_of_the_machines_start(host: Host, web: str) -> None:
+    assert places.SPARE_PATH in host.sh(web, "readlink -f /sys/class/net/eth0")
 
 
 def test_the_caller_is_seen(host: Host, web: str) -> None:

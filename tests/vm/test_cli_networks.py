@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from enclos.linux import pid
+from enclos.wire import places
 from tests.support import bridges, hosts, leaks, waiting
 from tests.support.cli import Programs
 from tests.support.hosts import DEMO, Host
@@ -182,12 +183,15 @@ def test_connected_and_disconnected_while_it_runs(host: Host, app: str, two: str
 
 
 def test_the_first_one_is_left_and_joined_again(host: Host, db: str, two: str) -> None:
+    assert places.SPARE_PATH in host.sh(two, "readlink -f /sys/class/net/eth0")
     host.ok("network", "disconnect", "own", "two")
+    assert host.sh(two, f"ls {places.SPARE_PATH} || true") == ""
     inside = host.sh(two, "ip -4 address; cat /etc/resolv.conf")
     assert "eth0" not in inside
     assert f"nameserver {SIDE}.1" in inside
     host.ok("network", "connect", "own", "two")
     assert "eth0" in host.sh(two, "ip -4 address")
+    assert places.PORTS_PATH in host.sh(two, "readlink -f /sys/class/net/eth0")
     assert calls(host, two, "db") == "db\n"
     host.ok("restart", "-t", "0", "two")
     inside = host.sh(two, "ip -4 address")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from enclos.plan.network import MOST_INTERFACES
+from enclos.wire import places
 from tests.support import bridges, bundles, netns, waiting
 from tests.support.bridges import Bridge, Member
 from tests.support.cli import Answer, Programs
@@ -108,6 +109,10 @@ def test_the_guest_has_what_the_namespace_has(container: Container, words: str) 
     busybox = bundles.busybox()
     expected = container.member.netns.run(str(busybox), *words.split())
     assert _comparable(container.ok(words)) == _comparable(expected)
+
+
+def test_the_first_interface_is_of_the_machines_start(container: Container) -> None:
+    assert places.SPARE_PATH in container.ok("readlink -f /sys/class/net/eth0")
 
 
 def test_permanent_neighbours(container: Container) -> None:
