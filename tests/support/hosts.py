@@ -58,12 +58,7 @@ class Host:
     def looks(self) -> dict[str, str]:
         """What is configured and who listens; not how much goes on."""
         found = {words: self.member.netns.run(*words.split(), check=False) for words in LOOKS}
-        return {
-            words: "".join(
-                _TIMERS.sub("", line) for line in text.splitlines(True) if _COUNT not in line
-            )
-            for words, text in found.items()
-        }
+        return {words: "".join(_lines(words, text)) for words, text in found.items()}
 
     def dial(self, address: str, port: int, *, outside: bool = False, tries: int = 20) -> str:
         """What is answered there to a word, in the end, from the host or from outside of it."""
@@ -73,6 +68,12 @@ class Host:
             if answer := netns.run("sh", "-c", script, check=False):
                 return answer
         return ""
+
+
+def _lines(words: str, text: str) -> list[str]:
+    """What is comparable of a listing; sockets are in no order."""
+    lines = [_TIMERS.sub("", line) for line in text.splitlines(True) if _COUNT not in line]
+    return sorted(lines) if words.startswith("ss ") else lines
 
 
 @contextmanager
