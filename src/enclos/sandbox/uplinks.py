@@ -43,7 +43,10 @@ class Uplinked:
 
 
 async def begin(sandbox: Sandbox, asked: Uplink, stack: ExitStack) -> Uplinked:
-    """Start it; `stack` gives it back. Raises `Exists` for a port that is taken."""
+    """Start it, if the machine is under way; `stack` gives it back.
+
+    Raises `Exists` for a port that is taken.
+    """
     path = os.fspath(kinds.path_of("network"))
     network = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     stack.callback(os.close, network)
@@ -51,7 +54,8 @@ async def begin(sandbox: Sandbox, asked: Uplink, stack: ExitStack) -> Uplinked:
         ipv6 = planning.speaks_ipv6(namespaces.look(namespace))
     uplinked = Uplinked(asked, network, ipv6, planning.wanted(asked, ipv6=ipv6))
     stack.callback(_give_up, uplinked)
-    uplinked.helper = await _started(sandbox, uplinked)
+    if sandbox.launched is not None:  # else a template is made first, and its interface not known
+        uplinked.helper = await _started(sandbox, uplinked)
     return uplinked
 
 
