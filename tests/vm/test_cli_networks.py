@@ -268,7 +268,7 @@ def test_an_internal_network(host: Host) -> None:
 @pytest.mark.parametrize(
     "victim", ["both", *(pytest.param(one, marks=pytest.mark.nightly) for one in ONE_OF_THEM)]
 )
-def test_killed_and_swept(host: Host, db: str, app: str, victim: str) -> None:
+def test_killed_and_swept(host: Host, db: str, app: str, two: str, victim: str) -> None:
     looks = host.looks()
     made = host.keep("--network", "own", "--network", "side", "-p", "8099:80")
     assert host.looks() != looks
