@@ -54,6 +54,16 @@ def _kill_agent(pod: Pod) -> None:
 def _kill_daemon(pod: Pod) -> None:
     pod.cri.daemon.stop(signal.SIGKILL)
     pod.cri.daemon.start()
+    wait_for(lambda: _knows_its_pods(pod.cri), pod.cri.daemon.log)
+
+
+def _knows_its_pods(cri: Cri) -> bool:
+    """Kubernetes' side is refused at first by a containerd that finds many pods at its start."""
+    try:
+        cri("ListPodSandbox")
+    except grpc.RpcError:
+        return False
+    return True
 
 
 VICTIMS: Final[dict[str, tuple[Callable[[Pod], None], frozenset[int]]]] = {
