@@ -106,7 +106,7 @@ def test_passt_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     async def begin() -> None:
         plan = SimpleNamespace(directory=tmp_path, tool_root=tmp_path)
-        helper = await sharing.begin(cast("Any", SimpleNamespace(plan=plan)), 0, ())
+        helper = await sharing.begin(cast("Any", SimpleNamespace(plan=plan, launched=None)), 0, ())
         helper.stack.close()
 
     @contextmanager
