@@ -59,7 +59,7 @@ def clone(programs: Programs) -> Clone:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("count", [12, pytest.param(50, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [6, pytest.param(50, marks=pytest.mark.nightly)])
 def test_clones_are_so_many_machines(programs: Programs, count: int) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: clone(programs), range(count)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.support.cli import Programs
 
-IN_A_ROW = 20
 AT_ONCE = 8
 
 
@@ -17,8 +18,9 @@ def say(programs: Programs, number: int) -> None:
     assert (answer.code, answer.out) == (number, f"{number}\n"), answer.err
 
 
-def test_in_a_row(programs: Programs) -> None:
-    for number in range(IN_A_ROW):
+@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.nightly)])
+def test_in_a_row(programs: Programs, count: int) -> None:
+    for number in range(count):
         say(programs, number)
 
 
