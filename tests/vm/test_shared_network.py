@@ -108,6 +108,7 @@ def test_the_guest_has_the_hosts_address(guest: Guest, host: Member) -> None:
     addresses = guest.ok("ip address show eth0")
     assert f"inet {host.ip['eth0']}/24" in addresses
     assert f"inet6 {host.ip6['eth0']}/64" in addresses
+    assert "mtu 65520" in addresses
     assert f"default via {bridges.NETWORK}.1 dev eth0" in guest.ok("ip route")
 
 

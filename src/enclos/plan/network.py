@@ -23,6 +23,8 @@ MOST_INTERFACES: Final = 8
 """A machine has that many ports for them (`hypervisor/qemu/argv.py`)."""
 MOST_MTU: Final = 65_521
 """A tap takes frames of 65,535 bytes, the Ethernet header with them."""
+PASST_MTU: Final = 65_520
+"""The largest that passt takes: no packet of the guest leaves it, what is in them does."""
 _LOOPBACKS: Final = (bytes((127, 0, 0, 1)), bytes(15) + b"\x01")
 _DAD_FAILED: Final = 0x08
 
@@ -94,7 +96,7 @@ def shared(facts: Facts) -> Wanted:
     """
     main = _main_link(facts)
     loopback = {link.index for link in facts.links if link.loopback}
-    by_index = {main.index: main} if main is not None else {}
+    by_index = {main.index: replace(main, mtu=PASST_MTU)} if main is not None else {}
     chosen = [
         entry
         for entry in facts.entries

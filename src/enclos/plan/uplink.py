@@ -10,7 +10,7 @@ import ipaddress
 import struct
 from typing import Final
 
-from enclos.plan.network import Facts, Wanted
+from enclos.plan.network import PASST_MTU, Facts, Wanted
 from enclos.wire import rtnetlink
 from enclos.wire.control import PublishedPort, Uplink
 from enclos.wire.rtnetlink import ETHERNET, IFF_UP, Entry, Link
@@ -27,8 +27,6 @@ _LINK_LOCAL: Final = "fe80::15"
 MAC: Final = "02:65:6e:63:6c:01"
 INTERFACE: Final = "eth0"
 _INDEX: Final = 2
-_MTU: Final = 65_520
-"""The largest that passt takes: packets never leave the host, segments do."""
 _PRIVILEGED: Final = 1024
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _MAIN, _BOOT, _UNICAST = 254, 3, 1
@@ -47,7 +45,7 @@ def speaks_ipv6(facts: Facts) -> bool:
 def wanted(uplink: Uplink, *, ipv6: bool) -> Wanted:
     """What the guest is to have."""
     mac = uplink.mac or MAC
-    link = Link(_INDEX, INTERFACE, "", ETHERNET, IFF_UP, mac, _MTU, 0, ipv6, 0)
+    link = Link(_INDEX, INTERFACE, "", ETHERNET, IFF_UP, mac, PASST_MTU, 0, ipv6, 0)
     entries = [_address(ADDRESS, PREFIX)]
     if ipv6:
         entries += [_address(_LINK_LOCAL, PREFIX6, _SCOPE_LINK), _address(ADDRESS6, PREFIX6)]
