@@ -77,13 +77,14 @@ class Callee:
     def wait_ready(self) -> None:
         """Until its shell answers and knows iperf3; raises `Unavailable`."""
         limit = time.monotonic() + _READY_S
-        while True:
+        said = ""
+        while "iperf" not in said:
+            if time.monotonic() > limit:
+                raise Unavailable(f"{self.name} does not answer: {said.strip()[-300:]}")
             try:
-                if "iperf" in self.shell(f"{IPERF} --version"):
-                    return
+                said = self.shell(f"{IPERF} --version")
             except OSError as error:
-                if time.monotonic() > limit:
-                    raise Unavailable(f"{self.name} does not answer: {error}") from error
+                said = str(error)
             time.sleep(_POLL_S)
 
 

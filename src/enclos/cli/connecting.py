@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -57,25 +58,24 @@ def connect(home: Home, reference: str, asked: Attachment) -> None:
 def _connect_now(home: Home, container: Container, changed: Definition, asked: Attachment) -> None:
     """The same for what runs; nothing of it stays if anything fails."""
     record, connection = reach.living(home.root, container.id)
-    has_ports = any(one.ports for _, one in networking.members(home, changed))
-    wanted = networking.membership(changed, asked, () if has_ports else changed.network.ports)
-    known = networking.networks_of(home)
-    held = ledger.of_sandbox(home.root.sandbox(record.sandbox_id))
-    taken = endpoints.take(known, held, container.id, wanted, kind=release.ENDPOINT)
-    try:
-        descriptor = os.open(f"/proc/{record.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with closing(connection):
+        has_ports = any(one.ports for _, one in networking.members(home, changed))
+        wanted = networking.membership(changed, asked, () if has_ports else changed.network.ports)
+        known = networking.networks_of(home)
+        held = ledger.of_sandbox(home.root.sandbox(record.sandbox_id))
+        taken = endpoints.take(known, held, container.id, wanted, kind=release.ENDPOINT)
         try:
-            endpoints.connect(taken, descriptor)
-        finally:
-            os.close(descriptor)
-        networking.rewrite(home, changed)
-        connection.call("look", c.Named(container.id), m.Nothing)
-    except BaseException:
-        endpoints.give_back(taken)
-        networking.rewrite(home, container.defined())
-        raise
-    finally:
-        connection.close()
+            descriptor = os.open(f"/proc/{record.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                endpoints.connect(taken, descriptor)
+            finally:
+                os.close(descriptor)
+            networking.rewrite(home, changed)
+            connection.call("look", c.Named(container.id), m.Nothing)
+        except BaseException:
+            endpoints.give_back(taken)
+            networking.rewrite(home, container.defined())
+            raise
 
 
 def disconnect(home: Home, network: NamedNetwork, reference: str) -> None:
@@ -100,7 +100,7 @@ def _disconnect_now(
     home: Home, container: Container, changed: Definition, network: NamedNetwork
 ) -> None:
     record, connection = reach.living(home.root, container.id)
-    try:
+    with closing(connection):
         held = ledger.of_sandbox(home.root.sandbox(record.sandbox_id))
         for entry in held.entries():
             if entry.kind == release.ENDPOINT and entry.fields.get("network") == network.id:
@@ -108,5 +108,3 @@ def _disconnect_now(
                 held.clear(entry)
         networking.rewrite(home, changed)
         connection.call("look", c.Named(container.id), m.Nothing)
-    finally:
-        connection.close()
