@@ -65,8 +65,9 @@ class Incoming:
 class Peer:
     """The host's end of the port."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, console: Path) -> None:
         self._socket = connection
+        self._console = console
         self._decoder = frames.Decoder()
         self._number = 0
         self._replies: dict[int, tuple[int, bytes]] = {}
@@ -152,7 +153,7 @@ class Peer:
             self._socket.settimeout(max(0.001, limit - time.monotonic()))
             data = self._socket.recv(1 << 18)
             if not data:
-                raise EOFError("the machine is gone")
+                raise EOFError(f"the machine is gone\n{self._console.read_text()}")
             for frame in self._decoder.feed(data):
                 self._take(frame)
 
@@ -257,7 +258,7 @@ def booted(
         stack.callback(process.wait)
         stack.callback(process.kill)
         theirs.close()
-        peer = Peer(ours)
+        peer = Peer(ours, console)
         try:
             hello = peer.event(Hello, timeout_s=240)
         except (EOFError, TimeoutError) as error:

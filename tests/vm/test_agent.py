@@ -449,10 +449,15 @@ def test_a_share_is_mounted_once(peer: Peer) -> None:
         peer.call("share", Share(agentdriver.SHARE_TAG))
 
 
-def test_trimmed_and_still_there(peer: Peer) -> None:
-    trimmed = peer.call("trim", Nothing(), timeout_s=120)
-    assert trimmed.zeroed_bytes > 64 * MIB
-    assert run(peer, "echo", "alive").out.data == b"alive\n"
+def test_trimmed_and_still_there(guest: Guest, peer: Peer) -> None:
+    """Again and again: with memory added, not all that is free can be had by a process."""
+    wanted = {"path": "/machine/peripheral/more0", "property": "requested-size"}
+    guest.command("qom-set", **wanted, value=128 * MIB)
+    peer.call("online", Online(128 * MIB, 2))
+    for _ in range(6):
+        trimmed = peer.call("trim", Nothing(), timeout_s=120)
+        assert trimmed.zeroed_bytes > 64 * MIB
+        assert run(peer, "echo", "alive").out.data == b"alive\n"
 
 
 def test_rubbish_ends_the_machine(assets: Assets, tmp_path: Path) -> None:

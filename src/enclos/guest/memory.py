@@ -1,8 +1,9 @@
 """Makes a machine small before it becomes a template: what is free becomes zero.
 
 Whatever once was in use would lie in the template's file for ever. So everything free is taken
-piece by piece, which zeroes it, and given back. Only the last few megabytes are left alone: this
-process cannot be killed for want of memory, the kernel would panic.
+piece by piece, which zeroes it, and given back. The last few megabytes are left alone, and a
+child does the taking: what is free may still be of no use to a process (other zones keep some
+for themselves), and for want of memory the kernel kills a child, but panics over PID 1.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import gc
 import mmap
 import os
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NoReturn
 
 from enclos import structs
+from enclos.errors import GuestFailed
 from enclos.guest.agent import Agent
 from enclos.wire.messages import Nothing, Trimmed
 
@@ -23,9 +26,11 @@ _MAP_NORESERVE: Final = 0x4000
 _MADV_POPULATE_WRITE: Final = 23
 _VM: Final = "/proc/sys/vm"
 _SLABS: Final = "/sys/kernel/slab"
+_COUNT_BYTES: Final = 8
+_KILLED: Final = 137
 
 
-async def trim(_agent: Agent, _: Nothing) -> Trimmed:
+async def trim(agent: Agent, _: Nothing) -> Trimmed:
     """Make what every clone would have to, drop what can be read again, zero what is free."""
     structs.complete()  # once, and not in every clone
     os.sync()
@@ -33,7 +38,7 @@ async def trim(_agent: Agent, _: Nothing) -> Trimmed:
     gc.freeze()
     _write(f"{_VM}/drop_caches", "3")
     _shrink_slabs()
-    zeroed = _zero()
+    zeroed = await _zero(agent)
     return Trimmed(zeroed, figure("MemTotal") - zeroed)
 
 
@@ -45,27 +50,47 @@ def _shrink_slabs() -> None:
                 _write(f"{_SLABS}/{name}/shrink", "1")
 
 
-def _zero() -> int:
+async def _zero(agent: Agent) -> int:
+    """How many bytes were zeroed."""
     with open(f"{_VM}/min_free_kbytes", encoding="ascii") as file:
         usual = file.read().strip()
     _write(f"{_VM}/min_free_kbytes", _LOW_WATER_KB)
     try:
-        return _take(figure("MemFree") & -_PIECE_BYTES)
+        with mmap.mmap(-1, mmap.PAGESIZE) as count:
+            child = os.fork()
+            if child == 0:
+                _become_taker(count)
+            status = await agent.reaper.ended(child)
+            if status not in (0, _KILLED):
+                raise GuestFailed(f"cannot take what memory is free: status {status}")
+            return int.from_bytes(count[:_COUNT_BYTES], "little")
     finally:
         _write(f"{_VM}/min_free_kbytes", usual)
 
 
-def _take(size: int) -> int:
-    """Touch up to `size` bytes of fresh memory and give it back; how many were touched."""
+def _become_taker(count: mmap.mmap) -> NoReturn:
+    """The child's whole life: `count`, which is shared, tells how far it came."""
+    status = 1
+    try:
+        _write("/proc/self/oom_score_adj", "1000")
+        for taken in _taken(figure("MemFree") & -_PIECE_BYTES):
+            count[:_COUNT_BYTES] = taken.to_bytes(_COUNT_BYTES, "little")
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _taken(size: int) -> Iterator[int]:
+    """Touch up to `size` bytes of fresh memory; after each piece, how many were touched."""
     if not size:
-        return 0
+        return
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-    taken = 0
     with mmap.mmap(-1, size, flags=flags) as region:
-        while taken < size and figure("MemFree") > _SPARE_BYTES + _PIECE_BYTES:
-            region.madvise(_MADV_POPULATE_WRITE, taken, _PIECE_BYTES)
-            taken += _PIECE_BYTES
-    return taken
+        for start in range(0, size, _PIECE_BYTES):
+            if figure("MemFree") <= _SPARE_BYTES + _PIECE_BYTES:
+                return
+            region.madvise(_MADV_POPULATE_WRITE, start, _PIECE_BYTES)
+            yield start + _PIECE_BYTES
 
 
 def figure(name: str) -> int:
