@@ -22,10 +22,13 @@ _ZERO_CHUNK: Final = bytes(_CHUNK)
 _POLL_S: Final = 0.02
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = False) -> None:
+def write_atomic(
+    path: Path, data: bytes, *, mode: int = 0o600, sync: bool = False, new: bool = False
+) -> None:
     """Write `path` so that a reader sees the old content or all of the new.
 
-    `sync` makes it survive a crash of the machine. Raises `OSError`; no partial file stays.
+    `sync` makes it survive a crash of the machine; with `new` there must be no such file yet
+    (`FileExistsError`). Raises `OSError`; no partial file stays.
     """
     scratch = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -37,7 +40,11 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = Fal
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        os.rename(scratch, path)
+        if new:
+            os.link(scratch, path)
+            scratch.unlink()
+        else:
+            os.rename(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise

@@ -40,13 +40,21 @@ class Ledger:
     directory: Path
 
     def record(self, kind: str, **fields: str | int) -> Entry:
-        """Write an entry down, before the deed; raises `OSError`."""
+        """Write an entry down, before the deed; raises `OSError`.
+
+        Several processes may record at a time: the number is taken by whose file is there first.
+        """
         if not self.directory.exists():
             store.make_directory(self.directory)
-        entry = Entry(max(_numbers(self.directory), default=0) + 1, kind, fields)
-        text = json.dumps({"kind": kind, "fields": fields})
-        store.write_file(self._path(entry.number), text.encode("utf-8", "surrogateescape"))
-        return entry
+        data = json.dumps({"kind": kind, "fields": fields}).encode("utf-8", "surrogateescape")
+        number = max(_numbers(self.directory), default=0) + 1
+        while True:
+            try:
+                store.new_file(self._path(number), data)
+            except FileExistsError:
+                number += 1
+            else:
+                return Entry(number, kind, fields)
 
     def clear(self, entry: Entry) -> None:
         """Forget an entry, after its release; gone already is done."""

@@ -91,6 +91,11 @@ def write_file(path: Path, data: bytes) -> None:
     files.write_atomic(path, data, mode=0o600)
 
 
+def new_file(path: Path, data: bytes) -> None:
+    """Write a file that must not exist, whole or not at all; raises `FileExistsError`."""
+    files.write_atomic(path, data, mode=0o600, new=True)
+
+
 def read_file(path: Path) -> bytes:
     """One file of the state room; raises `FileNotFoundError`, and `Unclean` if it is no file."""
     try:

@@ -63,6 +63,17 @@ def test_numbers_go_on_after_a_clear(book: Ledger) -> None:
     assert [entry.fields["name"] for entry in book.entries()] == ["b", "c"]
 
 
+def test_two_who_record_at_once_do_not_overwrite_each_other(
+    book: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.record("thing", name="first")
+    monkeypatch.setattr(ledger, "_numbers", lambda _: [])
+    assert book.record("thing", name="second").number == 2
+    monkeypatch.undo()
+    assert [entry.fields["name"] for entry in book.entries()] == ["first", "second"]
+    assert len(list(book.directory.iterdir())) == 2
+
+
 def test_one_failure_does_not_keep_the_others(book: Ledger) -> None:
     for name in ("first", "stuck", "third"):
         book.record("thing", name=name)
