@@ -1,7 +1,8 @@
 """A child that does one thing for us while we go on, and says why where it could not.
 
 It has a socket whose other end is readable when it is done: with the reason if it failed, at its
-end otherwise. So it can be waited for in a loop; `collect` is for when that has happened.
+end otherwise. So it can be waited for in a loop; `collect` is for when that has happened. It ends
+with us: whoever takes our place may do the same work, and what it was to undo is written down.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def _do(body: Callable[[], object], report: socket.socket, keep: Sequence[int]) 
     code = 1
     try:
         fork.close_fds_except({0, 1, 2, report.fileno(), *keep})
+        fork.end_with(report)
         body()
         code = 0
     except BaseException as error:  # noqa: BLE001 - the last frame of a forked child

@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from enclos.linux import libc
 from enclos.linux.pid import ProcessRef, ref
+
+if TYPE_CHECKING:
+    import socket
 
 _LAST_DESCRIPTOR: Final = 0xFFFFFFFF
 _LIBC_SIGNALS: Final = {32, 33}
@@ -159,6 +163,18 @@ def show_as(arguments: Sequence[str]) -> None:
     words = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in arguments)
     with suppress(OSError):
         libc.set_arguments(words)
+
+
+def end_with(link: socket.socket) -> None:
+    """End by SIGKILL when the thread that forked us ends; its process has `link`'s other end.
+
+    So it is seen whether that has happened before.
+    """
+    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    poller = select.poll()
+    poller.register(link, select.POLLHUP | select.POLLRDHUP)
+    if poller.poll(0):
+        os._exit(125)
 
 
 def become_subreaper() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import resource
-import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -141,7 +140,7 @@ def _become(
         ("namespaces", lambda: _leave(jail)),
         ("file system", lambda: _enter(jail)),
         ("rights", lambda: _drop(jail)),
-        ("parent check", lambda: _arm(status)),
+        ("parent check", lambda: fork.end_with(status)),
         ("exec", lambda: _execute(argv, keep=keep, status=status)),
     )
     step = ""
@@ -206,14 +205,6 @@ def _drop(jail: Jail) -> None:
         capabilities.limit(jail.capabilities)
     if jail.uid != 0:
         capabilities.raise_ambient(jail.capabilities)
-
-
-def _arm(status: socket.socket) -> None:
-    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
-    poller = select.poll()
-    poller.register(status, select.POLLHUP | select.POLLRDHUP)
-    if poller.poll(0):
-        os._exit(125)  # the parent died before the signal was armed
 
 
 def _execute(argv: Sequence[str], *, keep: Sequence[int], status: socket.socket) -> None:

@@ -62,6 +62,13 @@ def test_another_template_that_is_damaged_is_no_hindrance(tmp_path: Path) -> Non
     assert not old.path.exists()
 
 
+def test_remains_of_one_are_no_hindrance(tmp_path: Path) -> None:
+    made = commit(tmp_path)
+    (made.path / "manifest.json").unlink()
+    assert template.find(tmp_path, KEY) is None
+    assert commit(tmp_path) == template.find(tmp_path, KEY)
+
+
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), template.building(tmp_path, KEY):
         raise RuntimeError("the guest died")

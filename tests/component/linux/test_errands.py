@@ -71,6 +71,25 @@ def test_one_that_is_not_done_is_killed() -> None:
     assert not errand.running
 
 
+def test_it_ends_with_whoever_has_sent_it() -> None:
+    reader, writer = os.pipe()
+    sender = os.fork()
+    if sender == 0:
+        try:
+            with errand.sent("a nap", lambda: time.sleep(LIMIT_S), keep=(writer,)):
+                os.close(writer)
+                signal.pause()
+        finally:
+            os._exit(1)
+    os.close(writer)
+    time.sleep(0.2)
+    os.kill(sender, signal.SIGKILL)
+    os.waitpid(sender, 0)
+    assert select.select([reader], [], [], 5)[0]
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
 def test_it_holds_nothing_of_ours_but_what_it_was_given() -> None:
     kept, _ = given = os.pipe()
     told = os.pipe()

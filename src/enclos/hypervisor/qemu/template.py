@@ -126,6 +126,7 @@ def commit(work: Path, root: Path, key: str, *, ram: int) -> Template:
         "created_s": int(time.time()),
     }
     files.write_atomic(work / "manifest.json", json.dumps(manifest).encode(), mode=0o400)
+    shutil.rmtree(root / key, ignore_errors=True)  # what `find` does not take for a template
     work.rename(root / key)
     _prune(root)
     return _read(root / key)
