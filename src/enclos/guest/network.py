@@ -156,10 +156,8 @@ def _switch(name: str, key: str, value: int) -> None:
 def _add(network: GuestNetwork, entry: NetworkEntry) -> None:
     body = _body(network, entry)
     flags = netlink.CREATE | (netlink.APPEND if entry.kind == "route" else netlink.EXCL)
-    try:
-        _do(network.netlink, rtnetlink.KINDS[entry.kind].new, body, flags, what=entry.kind)
-    except FileExistsError:
-        return  # the kernel, or a container, was there first
+    kind = rtnetlink.KINDS[entry.kind].new
+    _do(network.netlink, kind, body, flags, what=entry.kind, may_exist=True)
 
 
 def _remove(network: GuestNetwork, entry: NetworkEntry) -> None:
@@ -182,10 +180,19 @@ def _body(network: GuestNetwork, entry: NetworkEntry) -> bytes:
         raise InvalidRequest(f"{entry.kind} is none: {error!r}") from error
 
 
-def _do(connection: Netlink, kind: int, body: bytes, flags: int = 0, *, what: str) -> None:
+def _do(
+    connection: Netlink,
+    kind: int,
+    body: bytes,
+    flags: int = 0,
+    *,
+    what: str,
+    may_exist: bool = False,
+) -> None:
+    """`may_exist`: the kernel, or a container, may have been there first."""
     try:
         connection.request(kind, body, flags)
-    except FileExistsError:
-        raise
     except OSError as error:
+        if may_exist and isinstance(error, FileExistsError):
+            return
         raise GuestFailed(f"cannot set up the network: {what}: {error}") from error

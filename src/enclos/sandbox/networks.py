@@ -187,10 +187,11 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
         for again in range(_LOOKS):
             after = _look(attached)
             delta = planning.delta(attached.now, after)
-            if delta.empty:
+            gone = _gone(attached, delta, after)
+            if delta.empty and not gone:
                 return
             try:
-                await _act(sandbox, attached, delta, after)
+                await _act(sandbox, attached, delta, gone, after)
             except OSError as error:  # what was there a moment ago has changed or gone
                 log.info("the network changes", network=attached.namespace.name, error=error)
                 if again == _LOOKS - 1:
@@ -239,9 +240,17 @@ def _known(sandbox: Sandbox, namespace: Namespace) -> Attached | None:
     return None
 
 
-async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted) -> None:
-    for link in delta.unplug:
-        await _unplug(sandbox, attached, link.index)
+def _gone(attached: Attached, delta: Delta, after: Wanted) -> list[int]:
+    """Numbers of interfaces to unplug, also of one that the guest has never taken."""
+    unasked = attached.ports.keys() - {link.index for link in after.links}
+    return sorted(unasked | {link.index for link in delta.unplug})
+
+
+async def _act(
+    sandbox: Sandbox, attached: Attached, delta: Delta, gone: list[int], after: Wanted
+) -> None:
+    for index in gone:
+        await _unplug(sandbox, attached, index)
     for link in delta.plug:
         if link.index not in attached.ports:
             await _plug(sandbox, attached, link, after)
@@ -251,7 +260,7 @@ async def _act(sandbox: Sandbox, attached: Attached, delta: Delta, after: Wanted
     message = n.Network(
         namespace=attached.namespace.name,
         interfaces=tuple(_interface(attached, link) for link in (*delta.plug, *delta.changed)),
-        gone=tuple(link.index for link in delta.unplug),
+        gone=tuple(gone),
         removed=tuple(_entry(entry) for entry in delta.removed),
         added=tuple(_entry(entry) for entry in delta.added),
     )
