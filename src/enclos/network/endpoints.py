@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from enclos import log
-from enclos.errors import EnclosError
+from enclos.errors import EnclosError, MachineFailed
 from enclos.linux import namespaces, tun
 from enclos.linux.netlink import Netlink
 from enclos.network import namespace as looking
@@ -99,12 +99,18 @@ def connected(places: Sequence[Taken]) -> int:
 def connect(taken: Taken, descriptor: int) -> None:
     """Connect the namespace behind `descriptor`; raises `MachineFailed`, `HostUnfit`."""
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
+    mine = taken.endpoint
     with state.locked(taken.networks), Netlink() as netlink:
+        if state.member(taken.networks, mine.network, mine.container) is None:
+            raise MachineFailed(
+                f"container {mine.name} has left its network: it has ended meanwhile",
+                hint="start it again",
+            )
         make_directory(taken.networks.aardvark)
         before = {port.index for port in _ports(netlink, taken.bridge)}
         netavark.setup(taken.programs, taken.networks.aardvark, path, taken.options)
         made = [one for one in _ports(netlink, taken.bridge) if one.index not in before]
-        state.connected(taken.networks, taken.endpoint, made[0].name if made else "")
+        state.connected(taken.networks, mine, made[0].name if made else "")
 
 
 def release(fields: Fields) -> None:

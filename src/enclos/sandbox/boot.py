@@ -143,6 +143,8 @@ def _launch(
             plan.board, sources, ram=ram, share=share.connection, nic=nic, entrance=entrance
         )
     )
+    if spare is not None:
+        spare.given()
     held = ledger.of_sandbox(plan.directory)
     release.record_process(held, "virtiofsd", share.pid)
     release.record_process(held, "qemu", qemu.pid)

@@ -29,14 +29,18 @@ async def wait_done(work: Errand, *, timeout_s: float) -> None:
 
 
 async def reap(pid: int) -> None:
-    """Kill a child and collect it, as `jail.reap` does."""
+    """Kill a child and collect it, as `jail.reap` does; out of descriptors it blocks as well."""
     try:
         if os.waitpid(pid, os.WNOHANG)[0] != 0:
             return
     except ChildProcessError:
         return  # collected before
     os.kill(pid, signal.SIGKILL)
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        jail.reap(pid)
+        return
     try:
         await _wait_readable(descriptor, timeout_s=_REAP_S)
     finally:

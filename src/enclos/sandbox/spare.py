@@ -41,6 +41,13 @@ class Spare:
     nic: Nic
     tap: Loose | None = None
     stream: socket.socket | None = None
+    qemus: socket.socket | None = None
+
+    def given(self) -> None:
+        """QEMU has its own copy: the end of the stream that we keep could not be seen else."""
+        if self.qemus is not None:
+            self.qemus.close()
+            self.qemus = None
 
     def take_tap(self) -> Loose | None:
         """The tap; the caller closes it."""
@@ -58,6 +65,7 @@ class Spare:
             tap.close()
         if (stream := self.take_stream()) is not None:
             stream.close()
+        self.given()
 
 
 def wish(spec: Spec) -> Wish | None:
@@ -98,17 +106,16 @@ def made(wished: Wish | None, *, queues: int) -> Iterator[Spare | None]:
         spare = None
         if wished is not None:
             try:
-                spare = _stream(wished, stack) if wished.stream else _tap(wished, queues)
+                spare = _stream(wished) if wished.stream else _tap(wished, queues)
                 stack.callback(spare.close)
             except (EnclosError, OSError) as error:
                 log.info("the machine has no interface from its start", error=error)
         yield spare
 
 
-def _stream(wished: Wish, stack: ExitStack) -> Spare:
+def _stream(wished: Wish) -> Spare:
     qemus, passts = socket.socketpair()
-    stack.callback(qemus.close)
-    return Spare(Nic(wished.mac, (qemus.fileno(),), stream=True), stream=passts)
+    return Spare(Nic(wished.mac, (qemus.fileno(),), stream=True), stream=passts, qemus=qemus)
 
 
 def _tap(wished: Wish, queues: int) -> Spare:

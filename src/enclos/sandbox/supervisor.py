@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from enclos.linux import errand, libc, pid, unixsocket
 from enclos.sandbox import boot, daemon, release
 from enclos.sandbox.boot import BootPlan, Launched, Phases
 from enclos.state import ledger, records
-from enclos.state.ledger import Fields
+from enclos.state.ledger import Entry, Fields, Ledger
 from enclos.state.store import StateRoot
 from enclos.structs import dataclass
 from enclos.wire.control import SOCKET_NAME
@@ -252,21 +252,26 @@ async def _release(sandbox: Sandbox, stack: ExitStack) -> bool:
 
 
 async def _disconnect(sandbox: Sandbox) -> None:
-    """Give back what containers have in networks with names.
+    """Give back what containers have in networks with names, each whatever comes of the others.
 
-    Outside of our mount namespace, which a daemon that is started for it would keep. Raises
-    `MachineFailed`.
+    Raises `MachineFailed` or `OSError`, the last.
     """
+    held = ledger.of_sandbox(sandbox.plan.directory)
+    async with AsyncExitStack() as stack:
+        for entry in held.entries():
+            if entry.kind == release.ENDPOINT:
+                stack.push_async_callback(_leave, sandbox, held, entry)
+
+
+async def _leave(sandbox: Sandbox, held: Ledger, entry: Entry) -> None:
+    """Outside of our mount namespace, which a daemon that is started for it would keep."""
     from enclos.sandbox import children
 
-    held = ledger.of_sandbox(sandbox.plan.directory)
-    for entry in held.entries():
-        if entry.kind == release.ENDPOINT:
-            leave = partial(_release_outside, sandbox.outside, entry.fields)
-            name = "a container cannot leave its network"
-            with errand.sent(name, leave, keep=(sandbox.outside,)) as work:
-                await children.wait_done(work, timeout_s=_LEAVE_S)
-            held.clear(entry)
+    leave = partial(_release_outside, sandbox.outside, entry.fields)
+    name = "a container cannot leave its network"
+    with errand.sent(name, leave, keep=(sandbox.outside,)) as work:
+        await children.wait_done(work, timeout_s=_LEAVE_S)
+    held.clear(entry)
 
 
 def _release_outside(outside: int, fields: Fields) -> None:

@@ -266,3 +266,14 @@ def test_a_missing_firewall_is_named(place: Place, monkeypatch: pytest.MonkeyPat
             place.connect(made)
     assert "apt-get install" in raised.value.hint
     assert netavark.find() == called
+
+
+def test_who_has_left_meanwhile_is_not_connected(place: Place) -> None:
+    """A supervisor may end between the taking and the connecting, which a command does."""
+    taken = place.take("a")
+    before = place.looks()
+    place.release(taken)
+    with pytest.raises(MachineFailed, match="has left its network: it has ended meanwhile"):
+        place.connect(taken)
+    assert not networks.members(place.networks, OWN.id)
+    assert place.looks() == before

@@ -90,6 +90,20 @@ def test_a_child_is_collected_whatever_it_does() -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
+def test_a_child_is_collected_without_a_free_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+
+    def refuse(_: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    asyncio.run(asyncio.wait_for(children.reap(child), LIMIT_S))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, os.WNOHANG)
+
+
 def test_others_are_answered_while_a_child_takes_its_time_to_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

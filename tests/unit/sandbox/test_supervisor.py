@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import pytest
 
 from enclos.errors import MachineFailed
-from enclos.sandbox import containers, daemon, ending, supervisor, watch
+from enclos.sandbox import containers, daemon, ending, release, supervisor, watch
+from enclos.state import ledger
+from enclos.state.ledger import Entry, Ledger
 
 
 def _break(*_: object) -> NoReturn:
@@ -76,3 +79,25 @@ def test_a_supervisor_does_not_end_without_a_word(
         daemon._main(lambda _: None, set())
     assert ended.value.code == 1
     assert "supervisor broke error=KeyError('a fault')" in capfd.readouterr().err
+
+
+def test_each_endpoint_is_released_whatever_becomes_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = ledger.of_sandbox(tmp_path)
+    for name in ("first", "stuck", "third"):
+        held.record(release.ENDPOINT, name=name)
+    left: list[str] = []
+
+    async def leave(_: object, held: Ledger, entry: Entry) -> None:
+        if entry.fields["name"] == "stuck":
+            raise MachineFailed("netavark is not there")
+        left.append(str(entry.fields["name"]))
+        held.clear(entry)
+
+    monkeypatch.setattr(supervisor, "_leave", leave)
+    sandbox = cast("Any", SimpleNamespace(plan=SimpleNamespace(directory=tmp_path)))
+    with pytest.raises(MachineFailed, match="netavark is not there"):
+        asyncio.run(supervisor._disconnect(sandbox))
+    assert sorted(left) == ["first", "third"]
+    assert [entry.fields["name"] for entry in held.entries()] == ["stuck"]
