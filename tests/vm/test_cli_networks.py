@@ -183,20 +183,44 @@ def test_connected_and_disconnected_while_it_runs(host: Host, app: str, two: str
 
 
 def test_the_first_one_is_left_and_joined_again(host: Host, db: str) -> None:
-    made = host.keep("--network", "own", "--network", "side", "--name", "three")
+    made = host.keep("--network", "own", "--network", "side", "--name", "three",
+                     "--cap-add", "NET_ADMIN", "-p", "8100:80", script=ANSWERS)  # fmt: skip
     assert places.SPARE_PATH in host.sh(made, "readlink -f /sys/class/net/eth0")
+    assert host.dial("127.0.0.1", 8100) == "db\n"
     host.ok("network", "disconnect", "own", "three")
+    assert host.ok("port", "three") == ""
+    _can_be_had(host, 8100)
     assert host.sh(made, f"ls {places.SPARE_PATH} || true") == ""
-    inside = host.sh(made, "ip -4 address; cat /etc/resolv.conf")
+    inside = host.sh(made, "ip -4 address; cat /etc/resolv.conf; ip link add eth0 type dummy")
     assert "eth0" not in inside
     assert f"nameserver {SIDE}.1" in inside
+    _not_connected(host, "own", "three")
+    host.sh(made, "ip link del eth0; head -c 2000000 /dev/zero >/etc/hosts")
     host.ok("network", "connect", "own", "three")
     assert places.PORTS_PATH in host.sh(made, "readlink -f /sys/class/net/eth0")
     assert calls(host, made, "db") == "db\n"
+    assert host.ok("port", "three") == "80/tcp -> 0.0.0.0:8100\n"
+    assert host.dial("127.0.0.1", 8100) == "db\n"
     host.ok("restart", "-t", "0", "three")
     inside = host.sh(made, "ip -4 address show eth0; ip -4 address show eth1")
     assert inside.index(f"inet {SIDE}.") < inside.index(f"inet {SUBNET}.")  # the order of today
     host.ok("rm", "-f", made)
+
+
+def _can_be_had(host: Host, port: int) -> None:
+    with host.bridge.host.entered(), socket.create_server(("", port)):
+        return
+
+
+def _not_connected(host: Host, network: str, name: str) -> None:
+    """The guest has no place for the interface; nothing of the attempt stays, ports included."""
+    looks = host.looks()
+    refused = host.enclos("network", "connect", network, name)
+    assert (refused.code, len(refused.err.splitlines())) == (1, 2), refused.err
+    assert "interface eth0" in refused.err
+    assert "IPAddress" not in settings(host, name, network)
+    assert host.looks() == looks
+    _can_be_had(host, 8100)
 
 
 def test_connected_for_its_next_start(host: Host, db: str) -> None:

@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict
 from typing import Any, Final
 
-from enclos.cli import belongings, networking, portlist
+from enclos.cli import belongings, memberships, portlist
 from enclos.cli.home import Home
 from enclos.cli.lookup import Container
 from enclos.errors import EnclosError
@@ -50,7 +50,7 @@ def container(home: Home, found: Container) -> dict[str, Any]:
         "Mounts": _mounts(definition),
         "NetworkSettings": portlist.settings(
             definition.network if definition else Network(),
-            list(networking.members(home, definition)) if definition else [],
+            list(memberships.members(home, definition)) if definition else [],
             running=found.running,
         ),
         "Config": _config(definition, spec, process),

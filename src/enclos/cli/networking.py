@@ -11,26 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from enclos.cli import belongings, lookup
+from enclos.cli import belongings, lookup, memberships
 from enclos.cli.home import Home
 from enclos.cli.parse import Parsed
-from enclos.errors import EnclosError, InvalidRequest, WrongState
+from enclos.errors import InvalidRequest, WrongState
 from enclos.linux import files
 from enclos.network import namespace as namespaces
 from enclos.oci.types import Spec
-from enclos.plan import attachments, etcfiles, runnetwork, subnets
+from enclos.plan import attachments, runnetwork, subnets
 from enclos.plan import network as planning
 from enclos.plan.attachments import Attachment
-from enclos.plan.bridging import Endpoint, Membership, NamedNetwork
+from enclos.plan.bridging import Endpoint, Membership
 from enclos.plan.runnetwork import HOST_GATEWAY, Mode, NetworkOptions, RunNetwork
 from enclos.plan.runoptions import Surroundings
 from enclos.state import networks
 from enclos.state.definitions import Definition, Network
-from enclos.state.networks import Networks
 from enclos.structs import dataclass
-from enclos.wire.control import PublishedPort, Uplink
+from enclos.wire.control import Uplink
 
-_RESOLV_CONF: Final = Path("/etc/resolv.conf")
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
 _STUBLESS: Final = Path("/run/systemd/resolve/resolv.conf")
 _HOSTS: Final = Path("/etc/hosts")
 _MAX_BYTES: Final = 1 << 20
@@ -62,7 +61,8 @@ def _found(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork:
         add_host=asked.texts("add-host"),
         mac_address=asked.text("mac-address"),
         hostname=asked.text("hostname"),
-        addresses=(*asked.texts("ip")[-1:], *asked.texts("ip6")[-1:]),
+        ip=asked.text("ip"),
+        ip6=asked.text("ip6"),
         aliases=asked.texts("network-alias"),
     )
     default = home.settings.default_network
@@ -80,17 +80,16 @@ def _found(home: Home, asked: Parsed, exposed: tuple[str, ...]) -> RunNetwork:
 
 def attachment(home: Home, asked: Attachment) -> Attachment:
     """The same by the network's name; raises `NotFound`, `InvalidRequest` for its addresses."""
-    network = networks.find(networks_of(home), asked.network)
+    network = networks.find(memberships.networks_of(home), asked.network)
     subnets.addresses(network.subnets, asked.addresses, ())
     return replace(asked, network=network.name)
 
 
 def _check_internal(home: Home, joined: Sequence[Attachment], found: RunNetwork) -> None:
-    """Ports are published by the first network."""
-    network = networks.load(networks_of(home), joined[0].network)
-    if network.internal and found.ports:
+    if found.ports and memberships.publisher(home, joined) is None:
+        names = ", ".join(one.network for one in joined)
         raise InvalidRequest(
-            f"conflicting options: ports are published and the network {network.name} is internal",
+            f"conflicting options: ports are published and the network is internal: {names}",
             hint="choose another network, or leave out --publish",
         )
 
@@ -105,11 +104,6 @@ def _linked(home: Home, found: RunNetwork, name: str, alias: str) -> tuple[str, 
             hint=f"connect it: enclos network connect {found.joined[0].network} {name}",
         )
     return other.id, alias
-
-
-def networks_of(home: Home) -> Networks:
-    """The networks with names."""
-    return Networks(home.data_root, home.root)
 
 
 def _free_ports(held: ExitStack, found: RunNetwork) -> Iterator[int]:
@@ -174,13 +168,13 @@ def _servers(home: Home, network: RunNetwork) -> tuple[str, ...]:
     """
     if not network.joined:
         return ()
-    found = networks.load(networks_of(home), network.joined[0].network)
+    found = networks.load(memberships.networks_of(home), network.joined[0].network)
     return tuple(one.gateway for one in found.subnets[:1])
 
 
 def _host_resolv_conf(mode: Mode) -> str:
     """The host's; where that is systemd's own server, the file with the servers it asks."""
-    text = _text(_RESOLV_CONF)
+    text = _text(RESOLV_CONF)
     if mode is Mode.BRIDGE and "nameserver 127.0.0.53" in text and _STUBLESS.exists():
         return _text(_STUBLESS)
     return text
@@ -226,122 +220,28 @@ def ready(home: Home, definition: Definition) -> Ready:
         return Ready(_joining(spec, _namespace_of(home, network.other)))
     if network.mode == Mode.NONE:
         return Ready(spec)
-    text, server = _resolv_conf(home, network)
-    place = lookup.directory(home, definition.id) / _RESOLV_CONF.name
+    text, server = resolv_conf(home, network)
+    place = lookup.directory(home, definition.id) / RESOLV_CONF.name
     files.write_atomic(place, text.encode(), mode=0o644)
     if network.mode == Mode.HOST:
         return Ready(spec)
     if network.mode == Mode.NETWORK:
-        if not network.joined:
-            _write_hosts(home, definition, (), ())
-        told = partial(_write_hosts, home, definition, _links(home, definition))
-        return Ready(spec, memberships=tuple(_memberships(definition)), told=told)
+        wanted = memberships.wanted(home, definition)
+        linked = memberships.note_links(home, definition)
+        if not wanted:
+            memberships.write_hosts(home, definition, linked, ())
+        told = partial(memberships.write_hosts, home, definition, linked)
+        return Ready(spec, memberships=wanted, told=told)
     return Ready(spec, Uplink(network.mac, network.ports, server))
 
 
-def _resolv_conf(home: Home, network: Network) -> tuple[str, str]:
-    """The container's, and the host's server to ask instead."""
+def resolv_conf(home: Home, network: Network) -> tuple[str, str]:
+    """The text of the container's, and the host's server to ask instead."""
     asked = RunNetwork(
         Mode(network.mode), network.other, dns=network.dns, dns_search=network.dns_search,
         dns_options=network.dns_options, joined=network.joined,
     )  # fmt: skip
     return runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode), _servers(home, asked))
-
-
-def _memberships(definition: Definition) -> Iterator[Membership]:
-    ports = definition.network.ports
-    for asked in definition.network.joined:
-        yield membership(definition, asked, ports)
-        ports = ()
-
-
-def membership(
-    definition: Definition, asked: Attachment, ports: tuple[PublishedPort, ...]
-) -> Membership:
-    """What the container wants of one of its networks, which publishes `ports`."""
-    return Membership(
-        asked.network,
-        definition.name,
-        aliases=asked.aliases,
-        addresses=asked.addresses,
-        mac=asked.mac,
-        dns=definition.network.dns,
-        ports=ports,
-    )
-
-
-def _links(home: Home, definition: Definition) -> tuple[str, ...]:
-    """Lines of a hosts file about linked containers.
-
-    Raises `WrongState` for one that is not running, `NotFound` for one that is gone.
-    """
-    known = networks_of(home)
-    found: list[str] = []
-    for text in definition.network.links:
-        other_id, _, alias = text.partition(":")
-        other = lookup.find(home, other_id)
-        for asked in definition.network.joined:
-            network = networks.load(known, asked.network)
-            endpoint = networks.member(known, network.id, other_id)
-            if endpoint is not None and other.running:
-                names = f"{alias} {other.id[: lookup.SHORT]} {other.name}"
-                found += (f"{address}\t{names}" for address in endpoint.addresses)
-                break
-        else:
-            raise WrongState(
-                f"cannot link to {other.name}: it does not run in a network of {definition.name}",
-                hint=f"run: enclos start {other.name}",
-            )
-    return tuple(found)
-
-
-def _write_hosts(
-    home: Home, definition: Definition, linked: Sequence[str], endpoints: Sequence[Endpoint]
-) -> None:
-    """The container's hosts file, with the addresses that it has this time."""
-    place = lookup.directory(home, definition.id) / _HOSTS.name
-    text = _hosts(definition, linked, endpoints)
-    files.write_atomic(place, text.encode(), mode=0o644)
-
-
-def _hosts(definition: Definition, linked: Sequence[str], endpoints: Sequence[Endpoint]) -> str:
-    pairs = (text.partition(":") for text in definition.network.hosts)
-    others = (f"{address}\t{name}" for name, _, address in pairs)
-    own = [address for endpoint in endpoints for address in endpoint.addresses]
-    return etcfiles.hosts(definition.hostname, own, (*others, *linked))
-
-
-def rewrite(home: Home, definition: Definition) -> None:
-    """Write both files of a running container anew, in place: it has them mounted.
-
-    What it knows of linked containers stays.
-    """
-    endpoints = [endpoint for _, endpoint in members(home, definition)]
-    directory = lookup.directory(home, definition.id)
-    aliases = {text.partition(":")[2] for text in definition.network.links}
-    lines = _text(directory / _HOSTS.name).splitlines()
-    linked = [line for line in lines if line.partition("\t")[2].split(" ")[0] in aliases]
-    texts = {
-        _HOSTS.name: _hosts(definition, linked, endpoints),
-        _RESOLV_CONF.name: _resolv_conf(home, definition.network)[0],
-    }
-    for name, text in texts.items():
-        with (directory / name).open("r+", encoding="utf-8") as file:
-            file.write(text)
-            file.truncate()
-
-
-def members(home: Home, definition: Definition) -> Iterator[tuple[NamedNetwork, Endpoint]]:
-    """The container's places in networks with names that it has now."""
-    known = networks_of(home)
-    for asked in definition.network.joined:
-        try:
-            network = networks.load(known, asked.network)
-            endpoint = networks.member(known, network.id, definition.id)
-        except EnclosError:
-            continue  # the network has gone
-        if endpoint is not None:
-            yield network, endpoint
 
 
 def _namespace_of(home: Home, container_id: str) -> str:

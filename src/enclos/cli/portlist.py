@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from enclos.plan import uplink
@@ -15,9 +15,20 @@ _EVERYWHERE: Final = "0.0.0.0"
 Member: TypeAlias = tuple[NamedNetwork, Endpoint]
 
 
-def each(network: Network) -> Iterator[tuple[PublishedPort, str, int]]:
+def published(
+    network: Network, members: Iterable[Member], *, running: bool
+) -> tuple[PublishedPort, ...]:
+    """What is reached now: of networks with names, what these publish for the container."""
+    if not running:
+        return ()
+    if network.mode != Mode.NETWORK:
+        return network.ports
+    return tuple(port for _, endpoint in members for port in endpoint.ports)
+
+
+def each(ports: Iterable[PublishedPort]) -> Iterator[tuple[PublishedPort, str, int]]:
     """Every single port, the host's address and port it is reached at."""
-    for port in network.ports:
+    for port in ports:
         for at in range(port.count):
             single = PublishedPort(
                 port.protocol, port.host_address, port.host_port + at, port.port + at
@@ -25,9 +36,9 @@ def each(network: Network) -> Iterator[tuple[PublishedPort, str, int]]:
             yield single, port.host_address or _EVERYWHERE, port.host_port + at
 
 
-def summary(network: Network) -> str:
+def summary(ports: Iterable[PublishedPort]) -> str:
     """`0.0.0.0:8080->80/tcp`, ranges as ranges, as docker's listing has it."""
-    return ", ".join(_shown(port) for port in network.ports)
+    return ", ".join(map(_shown, ports))
 
 
 def _shown(port: PublishedPort) -> str:
@@ -40,10 +51,10 @@ def place(address: str, port: object) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def bindings(network: Network) -> dict[str, list[dict[str, str]]]:
+def bindings(ports: Iterable[PublishedPort]) -> dict[str, list[dict[str, str]]]:
     """docker's `PortBindings`."""
     found: dict[str, list[dict[str, str]]] = {}
-    for port, address, number in each(network):
+    for port, address, number in each(ports):
         place = {"HostIp": address, "HostPort": str(number)}
         found.setdefault(f"{port.port}/{port.protocol}", []).append(place)
     return found
@@ -54,7 +65,7 @@ def host_config(network: Network) -> dict[str, Any]:
     modes = {Mode.CONTAINER: f"container:{network.other}", Mode.NETWORK: network.other}
     return {
         "NetworkMode": modes.get(Mode(network.mode), network.mode),
-        "PortBindings": bindings(network),
+        "PortBindings": bindings(network.ports),
         "Dns": list(network.dns),
         "DnsOptions": list(network.dns_options),
         "DnsSearch": list(network.dns_search),
@@ -68,7 +79,7 @@ def settings(network: Network, members: Sequence[Member], *, running: bool) -> d
 
     What is not in a network's own part is the first network's.
     """
-    ports = bindings(network) if running else {}
+    ports = bindings(published(network, members, running=running))
     if network.mode == Mode.NETWORK:
         named = _named(network, members)
         first = next(iter(named.values()), _none())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from enclos.cli import portlist, wording
+from enclos.cli import memberships, portlist, wording
 from enclos.cli.home import Home
 from enclos.cli.lookup import SHORT, Container
 from enclos.cli.output import Columns
@@ -52,7 +52,7 @@ def row(home: Home, container: Container, *, truncate: bool) -> dict[str, object
         "Command": f'"{command}"' if command else "",
         "RunningFor": f"{wording.since(container.created, time.time_ns())} ago",
         "Status": status_text(container),
-        "Ports": portlist.summary(definition.network) if definition and container.running else "",
+        "Ports": _ports(home, container),
         "Names": container.name,
         "CreatedAt": wording.shown_stamp(container.created),
         "State": container.status,
@@ -62,6 +62,13 @@ def row(home: Home, container: Container, *, truncate: bool) -> dict[str, object
         "Mounts": ",".join(mount.source or mount.kind for mount in mounts),
         "SandboxID": record.sandbox_id if record else "",
     }
+
+
+def _ports(home: Home, container: Container) -> str:
+    if container.definition is None:
+        return ""
+    running = container.running
+    return portlist.summary(memberships.published(home, container.definition, running=running))
 
 
 def status_text(container: Container) -> str:

@@ -40,17 +40,29 @@ def read(text: str) -> Attachment:
         if not equals or key not in {"name", "ip", "ip6", "alias", "mac-address"}:
             raise bad("network", text, f"{part[:40]!r} is nothing it can say", hint=_WRITE)
         found.setdefault(key, []).append(value)
-    (name,) = found.get("name", [])[-1:] or [""]
-    if not name:
+    for key, values in found.items():
+        if key != "alias" and len(values) > 1:
+            raise bad("network", text, f"{key} is there {len(values)} times", hint=_WRITE)
+    once = {key: values[0] for key, values in found.items()}
+    if not once.get("name"):
         raise bad("network", text, "there is no name", hint=_WRITE)
-    addresses = (*found.get("ip", [])[-1:], *found.get("ip6", [])[-1:])
-    (mac,) = found.get("mac-address", [])[-1:] or [""]
     return Attachment(
-        name,
-        tuple(address("network", one) for one in addresses),
+        once["name"],
+        addresses(once.get("ip", ""), once.get("ip6", "")),
         tuple(alias("network", one) for one in found.get("alias", ())),
-        hardware("network", mac),
+        hardware("network", once.get("mac-address", "")),
     )
+
+
+def addresses(ip: str, ip6: str) -> tuple[str, ...]:
+    """What --ip and --ip6 say, or nothing; raises `InvalidRequest` naming the flag."""
+    found: list[str] = []
+    for flag, text, version in (("ip", ip, 4), ("ip6", ip6, 6)):
+        if text:
+            found.append(address(flag, text))
+            if ipaddress.ip_address(text).version != version:
+                raise bad(flag, text, f"it is no address of IPv{version}")
+    return tuple(found)
 
 
 def check_apart(asked: Sequence[Attachment]) -> None:

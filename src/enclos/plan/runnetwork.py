@@ -52,7 +52,8 @@ class NetworkOptions:
     add_host: tuple[str, ...] = ()
     mac_address: str = ""
     hostname: str = ""
-    addresses: tuple[str, ...] = ()
+    ip: str = ""
+    ip6: str = ""
     aliases: tuple[str, ...] = ()
 
 
@@ -83,7 +84,7 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
     the ports that the image tells of.
     """
     publishes = bool(options.publish or options.publish_all)
-    asked = tuple(map(attachments.read, options.networks))
+    asked = tuple(map(attachments.read, filter(None, options.networks)))
     if not asked:
         asked = (Attachment(Mode.BRIDGE if publishes and default == Mode.NONE else default),)
     mode, other = _mode(asked[0].network)
@@ -110,7 +111,7 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
 def _joined(options: NetworkOptions, asked: Sequence[Attachment]) -> tuple[Attachment, ...]:
     """The flags that say no network's name are about the first one, as docker has it."""
     first, *rest = asked
-    addresses = tuple(attachments.address("ip", text) for text in options.addresses)
+    addresses = attachments.addresses(options.ip, options.ip6)
     aliases = tuple(attachments.alias("network-alias", text) for text in options.aliases)
     mac = attachments.hardware("mac-address", options.mac_address)
     for flag, both in (
@@ -205,7 +206,7 @@ def _check_together(options: NetworkOptions, mode: Mode, *, publishes: bool) -> 
             "NAME, then --network NAME",
         )
     if mode is not Mode.NETWORK:
-        for flag, value in (("ip", options.addresses), ("network-alias", options.aliases)):
+        for flag, value in (("ip", options.ip or options.ip6), ("network-alias", options.aliases)):
             if value:
                 raise InvalidRequest(
                     f"conflicting options: --{flag} and the network {mode}",

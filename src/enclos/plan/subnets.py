@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
+from itertools import islice
 from typing import Final, TypeAlias
 
 from enclos.errors import Exists, InvalidRequest
@@ -104,15 +105,15 @@ def _with_ranges(found: tuple[Subnet, ...], asked: Sequence[str]) -> tuple[Subne
         if subnet in ranges:
             raise bad("ip-range", text, f"there is one of {subnet} already")
         ranges[subnet] = str(network)
-    return tuple(replace(one, ip_range=ranges.get(one.subnet, "")) for one in found)
+    ranged = tuple(replace(one, ip_range=ranges.get(one.subnet, "")) for one in found)
+    for one in ranged:
+        if one.ip_range and all(address == one.gateway for address in islice(one.free(), 2)):
+            raise bad("ip-range", one.ip_range, "it has no address for a container", hint=_WRITE)
+    return ranged
 
 
 def _within(one: Network, other: Network) -> bool:
-    if isinstance(one, IPv4Network) and isinstance(other, IPv4Network):
-        return one.subnet_of(other)
-    if isinstance(one, IPv6Network) and isinstance(other, IPv6Network):
-        return one.subnet_of(other)
-    return False
+    return _overlap(one, other) and one.prefixlen >= other.prefixlen
 
 
 def _read(text: str) -> Network:

@@ -54,7 +54,7 @@ async def _create(
 ) -> c.Pid:
     with ExitStack() as way:
         uplinked = await uplinks.begin(sandbox, request.uplink, way) if request.uplink else None
-        uplinks.keep(request.kept_ports, way)
+        uplinks.keep_for(sandbox, request.id, request.kept_ports, way)
         await _wait_ready(sandbox)
         await growth.grow(sandbox, request.machine_bytes, request.machine_vcpus)
         return await _create_in(sandbox, request, record, descriptors, (uplinked, way))

@@ -16,6 +16,8 @@ from enclos.errors import EnclosError, NotFound
 from enclos.structs import dataclass
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from enclos.hypervisor.qemu.machine import QemuMachine
     from enclos.sandbox.boot import BootPlan, Launched, Phases
     from enclos.sandbox.networks import Attached
@@ -123,7 +125,8 @@ def _nothing(_: Process) -> None:
 class Sandbox:
     """Everything a supervisor owns. `link` and `machine` are there once `ready` is set.
 
-    `outside` is a descriptor of the mount namespace of who started it.
+    `outside` is a descriptor of the mount namespace of who started it. `kept_ports` are sockets by
+    which nobody else listens at a container's published ports.
     `hosted`: a front end lives in this process, hears of every process by `begun`, and says by
     `ending.stop` when a sandbox without containers is not wanted any more.
     """
@@ -142,6 +145,7 @@ class Sandbox:
     clients: set[Link] = field(default_factory=set["Link"])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
     networks: dict[str, Attached] = field(default_factory=dict[str, "Attached"])
+    kept_ports: dict[str, ExitStack] = field(default_factory=dict[str, "ExitStack"])
     ending: bool = False
     outside: int = -1
     has_local_disk: bool = False

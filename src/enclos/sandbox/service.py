@@ -23,6 +23,7 @@ from enclos.sandbox import (
     notices,
     passed,
     starvation,
+    uplinks,
 )
 from enclos.sandbox.live import Sandbox
 from enclos.wire import codec
@@ -39,6 +40,7 @@ _PLAIN: Final[dict[str, tuple[type, Handler]]] = {
     "pause": (c.Named, containers.pause),
     "resume": (c.Named, containers.resume),
     "look": (c.Named, containers.look),
+    "keep": (c.KeptPorts, uplinks.keep_others),
     "delete": (c.Named, ending.remove),
     "abandon": (c.Named, ending.abandon),
     "wait": (c.Named, containers.wait),

@@ -15,7 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from enclos.errors import Exists, HostUnfit, InvalidRequest, MachineFailed, TimedOut
+from enclos.errors import (
+    Exists,
+    HostUnfit,
+    InvalidRequest,
+    MachineFailed,
+    TimedOut,
+    WrongState,
+)
 from enclos.linux import namespaces as kinds
 from enclos.network import namespace as namespaces
 from enclos.plan import uplink as planning
@@ -24,6 +31,7 @@ from enclos.sandbox import sharing
 from enclos.sandbox.live import Sandbox
 from enclos.sandbox.sharing import Helper
 from enclos.structs import dataclass
+from enclos.wire import control as c
 from enclos.wire.control import PublishedPort, Uplink
 
 _READY_S: Final = 20.0
@@ -100,6 +108,30 @@ async def _wait_ready(helper: Helper) -> None:
             )
         await asyncio.sleep(_POLL_S)
     raise TimedOut(f"passt was not ready in {_READY_S:g} s")
+
+
+def keep_for(
+    sandbox: Sandbox, container_id: str, ports: Iterable[PublishedPort], way: ExitStack
+) -> None:
+    """Keep a container's ports until `way` is closed, or it is to have others; raises as `keep`."""
+    kept = way.enter_context(ExitStack())
+    sandbox.kept_ports[container_id] = kept
+    way.callback(sandbox.kept_ports.pop, container_id)
+    keep(ports, kept)
+
+
+async def keep_others(sandbox: Sandbox, request: c.KeptPorts) -> None:
+    """Keep these ports of the container instead of those before, none if one is taken."""
+    kept = sandbox.kept_ports.get(request.id)
+    if kept is None:
+        raise WrongState(
+            f"container {request.id} has no network in which ports are published",
+            hint="see: enclos inspect",
+        )
+    kept.close()
+    with ExitStack() as tried:
+        keep(request.ports, tried)
+        kept.push(tried.pop_all())
 
 
 def keep(ports: Iterable[PublishedPort], stack: ExitStack) -> None:

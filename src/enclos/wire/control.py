@@ -134,6 +134,14 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptPorts:
+    """A container of which from now on these ports are kept on the host, and no others."""
+
+    id: str
+    ports: tuple[PublishedPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exec:
     """Run one more process. Descriptors and `tied` as in `Create`, without trees."""
 

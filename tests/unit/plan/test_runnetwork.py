@@ -94,7 +94,7 @@ def test_modes(network: str, mode: Mode, other: str) -> None:
 def test_in_a_network_with_a_name() -> None:
     mac = "02:00:00:00:00:01"
     found = asked(networks=("own",), publish=("80:80",), mac_address="02-00-00-00-00-01",
-                  addresses=("10.1.2.3", "FD00::1"), aliases=("db",))  # fmt: skip
+                  ip="10.1.2.3", ip6="FD00::1", aliases=("db",))  # fmt: skip
     assert found.joined == (Attachment("own", ("10.1.2.3", "fd00::1"), ("db",), mac),)
     assert found.ports[0].host_port == 80
 
@@ -132,6 +132,7 @@ def test_names_are_asked_in_the_network() -> None:
 def test_the_default_is_a_setting() -> None:
     assert asked().mode is Mode.NONE
     assert asked(default="bridge").mode is Mode.BRIDGE
+    assert asked(default="bridge", networks=("",)).mode is Mode.BRIDGE
     assert asked(default="bridge", networks=("none",)).mode is Mode.NONE
 
 
@@ -140,9 +141,9 @@ def test_the_default_is_a_setting() -> None:
     [
         ({"networks": ("container:",)}, "not found"),
         ({"networks": ("a/b",)}, "network 'a/b' not found"),
-        ({"networks": ("bridge",), "addresses": ("10.0.2.9",)}, "--ip and the network bridge"),
+        ({"networks": ("bridge",), "ip": "10.0.2.9"}, "--ip and the network bridge"),
         ({"networks": ("host",), "aliases": ("a",)}, "--network-alias and the network host"),
-        ({"networks": ("own",), "addresses": ("x",)}, "no IP address"),
+        ({"networks": ("own",), "ip": "x"}, "no IP address"),
         ({"networks": ("own",), "aliases": ("a b",)}, "no name of a host"),
         (
             {"networks": ("none",), "publish": ("80",)},
@@ -169,7 +170,11 @@ def test_the_default_is_a_setting() -> None:
         ({"networks": ("name=own,colour=red",)}, "'colour=red' is nothing it can say"),
         ({"networks": ("ip=10.1.1.1",)}, "there is no name"),
         ({"networks": ("name=own,alias=a b",)}, "no name of a host"),
-        ({"networks": ("name=own,ip=10.1.1.1",), "addresses": ("10.1.1.2",)}, "say the same"),
+        ({"networks": ("name=own,ip=10.1.1.1",), "ip": "10.1.1.2"}, "say the same"),
+        ({"networks": ("name=own,ip=10.1.1.1,ip=10.1.1.2",)}, "ip is there 2 times"),
+        ({"networks": ("name=own,name=side",)}, "name is there 2 times"),
+        ({"networks": ("name=own,ip6=10.1.1.1",)}, "no address of IPv6"),
+        ({"networks": ("own",), "ip": "fd00::1"}, "no address of IPv4"),
         ({"networks": ("own",), "links": (":x",)}, "not CONTAINER or CONTAINER:ALIAS"),
         ({"networks": ("own",), "links": ("a:b c",)}, "not CONTAINER or CONTAINER:ALIAS"),
         ({"networks": ("bridge",), "links": ("a",)}, "--link and the network bridge"),

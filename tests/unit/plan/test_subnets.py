@@ -130,6 +130,8 @@ def test_a_part_to_choose_in() -> None:
         (("fd00::/64",), "no part of the network's subnets"),
         (("10.0.0.0/8",), "no part of the network's subnets"),
         (("10.1.2.0/30", "10.1.2.4/30"), "one of 10.1.2.0/24 already"),
+        (("10.1.2.0/31",), "no address for a container"),
+        (("10.1.2.255/32",), "no address for a container"),
     ],
 )
 def test_bad_parts(asked: tuple[str, ...], words: str) -> None:

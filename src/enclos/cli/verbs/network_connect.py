@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enclos.cli import connecting, networklist
+from enclos.cli.follow import stoppable
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.plan import attachments
@@ -16,13 +17,10 @@ def run(asked: Parsed) -> int:
     def connect() -> None:
         wanted = Attachment(
             network,
-            tuple(
-                attachments.address(flag, text)
-                for flag in ("ip", "ip6")
-                for text in asked.texts(flag)[-1:]
-            ),
+            attachments.addresses(asked.text("ip"), asked.text("ip6")),
             tuple(attachments.alias("alias", text) for text in asked.texts("alias")),
         )
-        connecting.connect(open_home(), container, wanted)
+        with stoppable():
+            connecting.connect(open_home(), container, wanted)
 
     return networklist.status(connect)

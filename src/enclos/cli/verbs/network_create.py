@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from enclos.cli import networking, networklist, output
+from enclos.cli import memberships, networklist, output
 from enclos.cli.home import Home, open_home
 from enclos.cli.parse import Parsed
 from enclos.errors import InvalidRequest
@@ -32,7 +32,7 @@ def _create(home: Home, asked: Parsed) -> None:
     _check_driver(asked.text("driver", "bridge"))
     labels = assignments("label", asked.texts("label"), bare=True)
     netavark.find()
-    known = networking.networks_of(home)
+    known = memberships.networks_of(home)
     with networks.locked(known):
         chosen = subnets.subnets(
             asked.texts("subnet"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enclos.cli import connecting, networking, networklist
+from enclos.cli import connecting, memberships, networklist
+from enclos.cli.follow import stoppable
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.state import networks
@@ -14,7 +15,8 @@ def run(asked: Parsed) -> int:
 
     def disconnect() -> None:
         home = open_home()
-        network = networks.find(networking.networks_of(home), reference)
-        connecting.disconnect(home, network, container)
+        network = networks.find(memberships.networks_of(home), reference)
+        with stoppable():
+            connecting.disconnect(home, network, container)
 
     return networklist.status(disconnect)

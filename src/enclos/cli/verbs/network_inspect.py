@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from enclos.cli import complain, networking, networklist, output
+from enclos.cli import complain, memberships, networklist, output
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.errors import EnclosError
@@ -13,7 +13,7 @@ from enclos.state import networks
 
 def run(asked: Parsed) -> int:
     """What is not found is complained about; the rest is shown."""
-    known = networking.networks_of(open_home())
+    known = memberships.networks_of(open_home())
     status = 0
     found: list[dict[str, Any]] = []
     for name in asked.operands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.cli import networking, networklist, output
+from enclos.cli import memberships, networklist, output
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.state import networks
@@ -14,7 +14,7 @@ def run(asked: Parsed) -> int:
 
 
 def _list(asked: Parsed) -> None:
-    found = networks.everything(networking.networks_of(open_home()))
+    found = networks.everything(memberships.networks_of(open_home()))
     rows = [networklist.row(one, truncate=not asked.on("no-trunc")) for one in found]
     if asked.on("quiet"):
         output.write("".join(f"{row['ID']}\n" for row in rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.cli import networking, networklist
+from enclos.cli import memberships, networklist
 from enclos.cli.eachone import each
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
@@ -12,7 +12,7 @@ from enclos.state import networks
 
 def run(asked: Parsed) -> int:
     """Print the names of what was removed."""
-    known = networking.networks_of(open_home())
+    known = memberships.networks_of(open_home())
 
     def remove(name: str) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclos.cli import lookup, output, portlist
+from enclos.cli import lookup, memberships, output, portlist
 from enclos.cli.home import open_home
 from enclos.cli.parse import Parsed
 from enclos.errors import InvalidRequest, NotFound
@@ -11,12 +11,12 @@ from enclos.errors import InvalidRequest, NotFound
 def run(asked: Parsed) -> int:
     """All of them, or the one that is named."""
     name, *rest = asked.operands
-    container = lookup.find(open_home(), name)
-    network = container.defined().network
+    home = open_home()
+    container = lookup.find(home, name)
+    ports = memberships.published(home, container.defined(), running=container.running)
     found = [
         (f"{port.port}/{port.protocol}", portlist.place(address, number))
-        for port, address, number in portlist.each(network)
-        if container.running
+        for port, address, number in portlist.each(ports)
     ]
     if not rest:
         output.write("".join(f"{inner} -> {outer}\n" for inner, outer in found))
