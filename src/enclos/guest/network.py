@@ -195,4 +195,7 @@ def _do(
     except OSError as error:
         if may_exist and isinstance(error, FileExistsError):
             return
-        raise GuestFailed(f"cannot set up the network: {what}: {error}") from error
+        raise GuestFailed(
+            f"cannot set up the network: {what}: {error}",
+            hint="see what the container has already: ip address, ip route",
+        ) from error
