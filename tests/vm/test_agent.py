@@ -454,7 +454,7 @@ def test_trimmed_and_still_there(guest: Guest, peer: Peer) -> None:
     wanted = {"path": "/machine/peripheral/more0", "property": "requested-size"}
     guest.command("qom-set", **wanted, value=128 * MIB)
     peer.call("online", Online(128 * MIB, 2))
-    for _ in range(6):
+    for _ in range(3):
         trimmed = peer.call("trim", Nothing(), timeout_s=120)
         assert trimmed.zeroed_bytes > 64 * MIB
         assert run(peer, "echo", "alive").out.data == b"alive\n"

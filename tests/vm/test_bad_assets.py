@@ -72,7 +72,8 @@ def test_a_manifest_that_this_version_cannot_read(own: Programs, text: str, word
     complains(own.enclos(*RUN), words)
 
 
-@pytest.mark.parametrize("name", ["ram", pytest.param("state", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["ram", "state"])
 def test_a_template_cut_short_is_made_again(own: Programs, name: str) -> None:
     for template in (own.data_root / "templates").glob("[0-9a-f]*"):
         replace(template / name, b"short")

@@ -145,7 +145,6 @@ def test_a_restart_is_another_stay(host: Host, db: str, app: str) -> None:
     assert settings(host, "again")["IPAddress"] == ""
     assert not host.dial("127.0.0.1", 8098, tries=1)
     host.ok("start", "again")
-    host.ok("restart", "-t", "0", "again")
     assert settings(host, "again")["IPAddress"] == f"{SUBNET}.78"
     waiting.until(lambda: host.sh(app, "echo x | nc -w 5 again 80 || true") == "db\n")
     host.ok("rm", "-f", made)

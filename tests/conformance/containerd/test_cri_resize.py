@@ -73,6 +73,7 @@ def test_memory_up_and_down(pod: Pod) -> None:
     assert pod.exec(name, *fill)[0] == KILLED
 
 
+@pytest.mark.nightly
 def test_a_second_container_brings_cpus_along(cri: Cri) -> None:
     with cri.pod() as pod:
         one = pod.run("sleep", "10000", resources=_limits(cpus=0.75))

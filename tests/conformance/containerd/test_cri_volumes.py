@@ -196,34 +196,33 @@ def _is_up(pod: Pod, name: str) -> bool:
     return pod.log(name) == ["up"]
 
 
-def test_a_socket_between_containers(pods: tuple[Pod, Pod], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["memory", pytest.param("disk", marks=pytest.mark.nightly)])
+def test_a_socket_between_containers(pods: tuple[Pod, Pod], tmp_path: Path, kind: str) -> None:
     """A unix socket and a lock in an emptyDir, on disk and in memory: one container has them,
     another finds them, also where it may only read."""
 
     def look(pod: Pod, place: Path) -> Any:
-        answers: list[Any] = []
-        (place / "memory").mkdir()
-        (place / "disk").mkdir()
-        with mounted("-t", "tmpfs", "tmpfs", f"{place}/memory"):
-            for kind in ("disk", "memory"):
-                mounts = [*PYTHON, _mount("/run/sockets", place / kind)]
-                python = ("/usr/bin/python3", "-I", "-c")
-                server = pod.run(*python, SERVER, "/run/sockets/s", mounts=mounts)
-                client = pod.run(*SLEEP, mounts=mounts)
-                reader = [*PYTHON, _mount("/run/sockets", place / kind, readonly=True)]
-                third = pod.run(*SLEEP, mounts=reader)
-                wait_for(partial(_is_up, pod, server), pod.cri.daemon.log)
-                answers.append(pod.exec(client, *python, CLIENT, "/run/sockets/s"))
-                answers.append((place / kind / "s").is_socket())
-                words = CLIENT.partition("import fcntl")[0]
-                answers.append(pod.exec(third, *python, words, "/run/sockets/s"))
-                for name in (server, client, third):
-                    pod.cri("StopContainer", container_id=name, timeout=0)
-                    pod.cri("RemoveContainer", container_id=name)
-        return answers
+        (place / kind).mkdir()
+        with ExitStack() as stack:
+            if kind == "memory":
+                stack.enter_context(mounted("-t", "tmpfs", "tmpfs", f"{place}/{kind}"))
+            mounts = [*PYTHON, _mount("/run/sockets", place / kind)]
+            python = ("/usr/bin/python3", "-I", "-c")
+            server = pod.run(*python, SERVER, "/run/sockets/s", mounts=mounts)
+            client = pod.run(*SLEEP, mounts=mounts)
+            reader = [*PYTHON, _mount("/run/sockets", place / kind, readonly=True)]
+            third = pod.run(*SLEEP, mounts=reader)
+            wait_for(partial(_is_up, pod, server), pod.cri.daemon.log)
+            said = pod.exec(client, *python, CLIENT, "/run/sockets/s")
+            there = (place / kind / "s").is_socket()
+            words = CLIENT.partition("import fcntl")[0]
+            read = pod.exec(third, *python, words, "/run/sockets/s")
+            for name in (server, client, third):
+                pod.cri("StopContainer", container_id=name, timeout=0)
+                pod.cri("RemoveContainer", container_id=name)
+        return said, there, read
 
-    one = [(0, "to you\nlocked\n", ""), True, (0, "to you\n", "")]
-    assert both(pods, tmp_path, look) == one * 2
+    assert both(pods, tmp_path, look) == ((0, "to you\nlocked\n", ""), True, (0, "to you\n", ""))
 
 
 def test_the_termination_log(pods: tuple[Pod, Pod], tmp_path: Path) -> None:
