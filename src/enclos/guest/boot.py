@@ -6,7 +6,6 @@ that mount moved over it (decision 13). User namespaces want the same.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import socket
@@ -14,12 +13,11 @@ import struct
 from typing import Final
 
 from enclos.errors import GuestFailed
-from enclos.guest import limits, netns
+from enclos.guest import limits, modules, netns
 from enclos.guest.records import CGROUPS, PARENT
 from enclos.linux import libc
 from enclos.wire.places import PORT_NAME
 
-_MODULES: Final = "/etc/enclos/modules"
 _STAGE: Final = "/run"
 _PORTS: Final = "/sys/class/virtio-ports"
 _STRICT: Final = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
@@ -54,7 +52,7 @@ def prepare() -> None:
     _links()
     libc.mount("", "/", "", libc.MS_REC | libc.MS_SHARED, "")
     os.makedirs("/run/enclos/containers", mode=0o700)
-    _load_modules()
+    modules.load_for_boot()
     _prepare_cgroups()
     limits.lift()
     _loopback_up()
@@ -81,26 +79,6 @@ def _leave_initramfs() -> None:
 def _links() -> None:
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"/dev/{name}")
-
-
-def _load_modules() -> None:
-    with open(_MODULES, encoding="ascii") as file:
-        entries = [line.split() for line in file]
-    for group, _, path in entries:
-        if group == "boot":
-            _load(path)
-            os.unlink(path)  # the initramfs is memory, and in every template
-
-
-def _load(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        libc.finit_module(descriptor)
-    except OSError as error:
-        if error.errno != errno.EEXIST:
-            raise GuestFailed(f"cannot load {path}: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _prepare_cgroups() -> None:

@@ -11,6 +11,7 @@ from enclos.guest import (
     crun,
     disks,
     mirror,
+    modules,
     netns,
     nodes,
     notices,
@@ -46,6 +47,7 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
             notices.listen(agent, made)
         projections.fill(name, request.projected)
         share.hold(made, document)
+        modules.load_for(document)
         spec = await nodes.complete(agent, request, document)
         if request.network and not request.own_network:
             netns.give(agent.networks, request.network, name)
