@@ -167,6 +167,25 @@ def test_in_two_networks(host: Host, db: str, two: str) -> None:
     ]
 
 
+@pytest.mark.nightly
+def test_links_follow_who_is_started_again(host: Host, db: str) -> None:
+    """At another address: somebody else has its old one."""
+    target = host.keep("--network", "own", "--name", "moves", script=ANSWERS.replace("db", "moved"))
+    caller = host.keep("--network", "own", "--link", "moves:linked", "--name", "stays")
+    before = settings(host, target)["IPAddress"]
+    assert f"{before}\tlinked {target[:12]} moves" in host.sh(caller, "cat /etc/hosts")
+    host.ok("stop", "-t", "0", "moves")
+    taker = host.keep("--network", "own", "--ip", before)
+    assert before in host.sh(caller, "cat /etc/hosts")
+    host.ok("start", "moves")
+    after = settings(host, target)["IPAddress"]
+    hosts_file = host.sh(caller, "cat /etc/hosts")
+    assert (before != after, f"{before}\tlinked" in hosts_file) == (True, False)
+    assert f"{after}\tlinked {target[:12]} moves" in hosts_file
+    assert calls(host, caller, "linked") == "moved\n"
+    host.ok("rm", "-f", caller, target, taker)
+
+
 def test_connected_and_disconnected_while_it_runs(host: Host, app: str, two: str) -> None:
     looks = host.looks()
     host.ok("network", "connect", "--ip", f"{SIDE}.50", "--alias", "guest", "side", "app")

@@ -71,7 +71,7 @@ def _connect_now(home: Home, container: Container, changed: Definition, asked: A
             _keep_ports(connection, container.id, wanted.ports)
         held = ledger.of_sandbox(home.root.sandbox(record.sandbox_id))
         known = memberships.networks_of(home)
-        undo.callback(_rewrite, home, container.defined())
+        undo.callback(rewrite, home, container.defined())
         taken = endpoints.take(known, held, container.id, wanted, kind=release.ENDPOINT)
         undo.callback(endpoints.give_back, taken)
         descriptor = os.open(f"/proc/{record.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -79,7 +79,7 @@ def _connect_now(home: Home, container: Container, changed: Definition, asked: A
             endpoints.connect(taken, descriptor)
         finally:
             os.close(descriptor)
-        _rewrite(home, changed)
+        rewrite(home, changed)
         connection.call("look", c.Named(container.id), m.Nothing)
         undo.pop_all()
 
@@ -129,11 +129,11 @@ def _disconnect_now(
         left = [port for _, one in memberships.members(home, changed) for port in one.ports]
         if changed.network.ports and not left:
             _keep_ports(connection, container.id, ())
-        _rewrite(home, changed)
+        rewrite(home, changed)
         connection.call("look", c.Named(container.id), m.Nothing)
 
 
-def _rewrite(home: Home, definition: Definition) -> None:
+def rewrite(home: Home, definition: Definition) -> None:
     """Write both files of a running container anew, in place: it has them mounted."""
     there = [endpoint for _, endpoint in memberships.members(home, definition)]
     linked = memberships.noted_links(home, definition)

@@ -120,7 +120,12 @@ def _create(home: Home, definition: Definition, how: Launch) -> Created:
             told=ready.told,
             mount_root=lambda: _mount(home, definition, mounted),
         )
-        return create.create(home.place(), new)
+        created = create.create(home.place(), new)
+    if ready.memberships:
+        from enclos.cli import linking  # late: few containers are in a network with a name
+
+        linking.tell(home, definition.id)
+    return created
 
 
 def _mount(home: Home, definition: Definition, mounted: ExitStack) -> Path:

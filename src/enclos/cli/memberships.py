@@ -94,16 +94,37 @@ def note_links(home: Home, definition: Definition) -> tuple[str, ...]:
 
     Raises `WrongState` for one that is not running, `NotFound` for one that is gone.
     """
-    found = tuple(
-        line for text in definition.network.links for line in _link(home, definition, text)
-    )
-    text = "".join(f"{line}\n" for line in found)
-    files.write_atomic(lookup.directory(home, definition.id) / _LINKS, text.encode())
-    return found
+    found: list[str] = []
+    for text in definition.network.links:
+        other = lookup.find(home, text.partition(":")[0])
+        now = _link(home, definition, text, other.name) if other.running else ()
+        if not now:
+            raise WrongState(
+                f"cannot link to {other.name}: it does not run in a network of {definition.name}",
+                hint=f"run: enclos start {other.name}",
+            )
+        found += now
+    _note(home, definition, found)
+    return tuple(found)
+
+
+def note_links_again(home: Home, definition: Definition) -> None:
+    """The same while the container runs: what is known of one that is in no network stays."""
+    old = noted_links(home, definition)
+    found: list[str] = []
+    for text in definition.network.links:
+        other_id, _, alias = text.partition(":")
+        try:
+            now = _link(home, definition, text, lookup.find(home, other_id).name)
+        except EnclosError:
+            now = ()  # it has gone, or a network has
+        names = f"\t{alias} {other_id[: lookup.SHORT]} "
+        found += now or (line for line in old if names in line)
+    _note(home, definition, found)
 
 
 def noted_links(home: Home, definition: Definition) -> tuple[str, ...]:
-    """The lines as they were noted at the last start."""
+    """The lines as they were noted last."""
     place = lookup.directory(home, definition.id) / _LINKS
     try:
         return tuple(files.read_bounded(place, _MAX_BYTES).decode().splitlines())
@@ -111,21 +132,22 @@ def noted_links(home: Home, definition: Definition) -> tuple[str, ...]:
         return ()
 
 
-def _link(home: Home, definition: Definition, text: str) -> Iterator[str]:
+def _note(home: Home, definition: Definition, lines: Sequence[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    files.write_atomic(lookup.directory(home, definition.id) / _LINKS, text.encode())
+
+
+def _link(home: Home, definition: Definition, text: str, name: str) -> tuple[str, ...]:
+    """Those of one link, by the first network that both are in; none if there is none now."""
     known = networks_of(home)
     other_id, _, alias = text.partition(":")
-    other = lookup.find(home, other_id)
     for asked in definition.network.joined:
         network = networks.load(known, asked.network)
         endpoint = networks.member(known, network.id, other_id)
-        if endpoint is not None and other.running:
-            names = f"{alias} {other.id[: lookup.SHORT]} {other.name}"
-            yield from (f"{address}\t{names}" for address in endpoint.addresses)
-            return
-    raise WrongState(
-        f"cannot link to {other.name}: it does not run in a network of {definition.name}",
-        hint=f"run: enclos start {other.name}",
-    )
+        if endpoint is not None:
+            names = f"{alias} {other_id[: lookup.SHORT]} {name}"
+            return tuple(f"{address}\t{names}" for address in endpoint.addresses)
+    return ()
 
 
 def write_hosts(
