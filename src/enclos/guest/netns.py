@@ -30,7 +30,7 @@ class GuestNetwork:
     `mirrored` are listeners that stand for the host's, by place; `knocking` who connected there
     and waits for the host, by the number that was told. `resolvers` and `asking` are the same
     for datagrams. `spare` is the host's number of the interface that the machine has from its
-    start, 0 if that is not here.
+    start, 0 if that is not here. `ipv6`: whether its loopback was left to speak it.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,6 +40,7 @@ class GuestNetwork:
             self.netlink: Final = Netlink()
         self.watched = False
         self.spare = 0
+        self.ipv6 = True
         self.mirrored: Final[dict[tuple[str, int], socket.socket]] = {}
         self.resolvers: Final[dict[tuple[str, int], socket.socket]] = {}
         self.asking: Final[dict[int, tuple[socket.socket, tuple[str, int]]]] = {}

@@ -42,6 +42,9 @@ async def configure(agent: Agent, request: Network) -> Nothing:
             await _arrive(agent, network, interface)
         _set_up(network, interface)
     with netns.inside(network.descriptor):
+        if network.ipv6 != request.ipv6:
+            _switch("lo", "disable_ipv6", not request.ipv6)
+            network.ipv6 = request.ipv6
         names = _names(network)
         for name in names:
             _switch(name, "accept_dad", 0)  # addresses are good at once: the host's have been tried
@@ -139,7 +142,8 @@ def _set_up(network: GuestNetwork, interface: Interface) -> None:
         index, name=interface.name, mac=interface.mac, mtu=interface.mtu, quiet=interface.ipv6
     )
     _do(network.netlink, rtnetlink.NEWLINK, body, what=what)
-    _do(network.netlink, rtnetlink.NEWLINK, rtnetlink.set_link(index, up=interface.up), what=what)
+    state = rtnetlink.set_link(index, up=interface.up, arp=interface.arp)
+    _do(network.netlink, rtnetlink.NEWLINK, state, what=what)
 
 
 def _switch(name: str, key: str, value: int) -> None:

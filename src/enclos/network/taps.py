@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from enclos.linux import traffic, tun
+from enclos.linux import multicast, traffic, tun
 from enclos.linux.netlink import Netlink
 from enclos.linux.traffic import Redirect
 from enclos.network import namespace as namespaces
@@ -25,6 +25,8 @@ from enclos.wire import rtnetlink
 from enclos.wire.rtnetlink import Link
 
 LEDGER_KIND: Final = "redirect"
+_UNFILTERED: Final = frozenset(("veth", "tun"))
+"""Kinds of interfaces that hand on every group: of others the guest's would have to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def joined(
     prepared = traffic.prepare(netlink, link.index)
     with (
         _made(namespace, link, ready, queues=queues) as tap,
+        _all_groups(namespace, link),
         held.holding(
             LEDGER_KIND,
             path=namespace.path,
@@ -109,6 +112,18 @@ def release(fields: Fields) -> None:
     made = Redirect(int(fields["source"]), int(fields["priority"]), bool(fields["queue"]))
     with namespaces.opened(descriptor, str(fields["path"])) as namespace:
         traffic.undo(namespace.netlink, made)
+
+
+@contextmanager
+def _all_groups(namespace: Namespace, link: Link) -> Iterator[None]:
+    """Have a macvlan, or a card, hand on what is sent to groups that the guest may have joined."""
+    if link.kind in _UNFILTERED:
+        yield
+        return
+    with namespaces.inside(namespace.descriptor, namespace.path):
+        asking = multicast.hear_all(link.index)
+    with asking:
+        yield
 
 
 @contextmanager

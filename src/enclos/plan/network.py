@@ -39,10 +39,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the guest is to have: interfaces, and what belongs to them in the order of making."""
+    """What the guest is to have: interfaces, and what belongs to them in the order of making.
+
+    `ipv6` says whether its loopback speaks it.
+    """
 
     links: tuple[Link, ...] = ()
     entries: tuple[Entry, ...] = ()
+    ipv6: bool = True
 
 
 NOTHING: Final = Wanted()
@@ -50,13 +54,17 @@ NOTHING: Final = Wanted()
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What has to be done. `changed` links are the same interface with other properties."""
+    """What has to be done. `changed` links are the same interface with other properties.
+
+    `switched`: the loopback speaks IPv6, or no longer.
+    """
 
     plug: tuple[Link, ...] = ()
     unplug: tuple[Link, ...] = ()
     changed: tuple[Link, ...] = ()
     removed: tuple[Entry, ...] = ()
     added: tuple[Entry, ...] = field(default=())
+    switched: bool = False
 
     @property
     def empty(self) -> bool:
@@ -80,7 +88,7 @@ def wanted(facts: Facts) -> Wanted:
     by_index = {link.index: link for link in links}
     chosen = [e for e in facts.entries if _is_wanted(e, by_index, loopback)]
     sized = tuple(replace(link, mtu=min(link.mtu, MOST_MTU)) for link in links)
-    return Wanted(sized, tuple(sorted(chosen, key=_order)))
+    return Wanted(sized, tuple(sorted(chosen, key=_order)), _loopback_ipv6(facts))
 
 
 def endpoints(links: Iterable[Link]) -> tuple[Link, ...]:
@@ -102,7 +110,13 @@ def shared(facts: Facts) -> Wanted:
         for entry in facts.entries
         if entry.kind in {"address", "route"} and _is_wanted(entry, by_index, loopback)
     ]
-    return Wanted(tuple(by_index.values()), tuple(sorted(chosen, key=_order)))
+    return Wanted(
+        tuple(by_index.values()), tuple(sorted(chosen, key=_order)), _loopback_ipv6(facts)
+    )
+
+
+def _loopback_ipv6(facts: Facts) -> bool:
+    return all(link.ipv6 for link in facts.links if link.loopback)
 
 
 def ranges(facts: Facts) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -161,11 +175,12 @@ def delta(before: Wanted, after: Wanted) -> Delta:
         ),
         removed=tuple(e for e in before.entries if e not in has and not gone & set(e.indexes)),
         added=tuple(e for e in after.entries if e not in had or gone & set(e.indexes)),
+        switched=before.ipv6 != after.ipv6,
     )
 
 
-def _properties(link: Link) -> tuple[str, str, int, bool, bool, int]:
-    return link.name, link.mac, link.mtu, link.up, link.ipv6, link.accept_ra
+def _properties(link: Link) -> tuple[str, str, int, bool, bool, bool, int]:
+    return link.name, link.mac, link.mtu, link.up, link.arp, link.ipv6, link.accept_ra
 
 
 def _is_endpoint(link: Link) -> bool:

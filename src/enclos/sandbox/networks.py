@@ -263,6 +263,7 @@ async def _act(
         gone=tuple(gone),
         removed=tuple(_entry(entry) for entry in delta.removed),
         added=tuple(_entry(entry) for entry in delta.added),
+        ipv6=after.ipv6,
     )
     await sandbox.agent().call("network", message, m.Nothing, timeout_s=_TIMEOUT_S)
 
@@ -316,8 +317,8 @@ async def _replug(sandbox: Sandbox, attached: Attached, index: int) -> None:
         await _unplug(sandbox, attached, index)
         without = tuple(link for link in attached.now.links if link.index != index)
         kept = tuple(entry for entry in attached.now.entries if index not in entry.indexes)
-        attached.now = Wanted(without, kept)
-        gone = n.Network(attached.namespace.name, gone=(index,))
+        attached.now = Wanted(without, kept, attached.now.ipv6)
+        gone = n.Network(attached.namespace.name, gone=(index,), ipv6=attached.now.ipv6)
         try:
             await sandbox.agent().call("network", gone, m.Nothing, timeout_s=_TIMEOUT_S)
         except EnclosError as error:
@@ -351,6 +352,7 @@ def _interface(attached: Attached, link: Link) -> n.Interface:
         mac=link.mac if link.type == ETHERNET else "",
         mtu=link.mtu,
         up=link.up,
+        arp=link.arp,
         ipv6=link.ipv6,
         accept_ra=link.accept_ra,
     )

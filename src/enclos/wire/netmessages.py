@@ -20,6 +20,7 @@ class Interface:
     mac: str
     mtu: int
     up: bool
+    arp: bool
     ipv6: bool
     accept_ra: int
 
@@ -35,13 +36,14 @@ class NetworkEntry:
 @dataclass(frozen=True, slots=True)
 class Network:
     """Changes to a network: interfaces that are new or different, `gone` ones by their index,
-    and entries to take away and to add, in this order."""
+    and entries to take away and to add, in this order. `ipv6`: whether the loopback speaks it."""
 
     namespace: str
     interfaces: tuple[Interface, ...] = ()
     gone: tuple[int, ...] = ()
     removed: tuple[NetworkEntry, ...] = ()
     added: tuple[NetworkEntry, ...] = ()
+    ipv6: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ class Link:
         return bool(self.flags & IFF_UP)
 
     @property
+    def arp(self) -> bool:
+        """Whether it asks who has an address."""
+        return not self.flags & IFF_NOARP
+
+    @property
     def loopback(self) -> bool:
         """Whether it is `lo`."""
         return bool(self.flags & IFF_LOOPBACK)
@@ -198,7 +203,7 @@ def set_link(
     mac: str = "",
     mtu: int = 0,
     up: bool | None = None,
-    arp: bool = True,
+    arp: bool | None = None,
     quiet: bool = False,
     namespace: int | None = None,
 ) -> bytes:
@@ -206,8 +211,8 @@ def set_link(
 
     `namespace` is a descriptor of where the link is to go.
     """
-    flags = (IFF_UP if up else 0) | (0 if arp else IFF_NOARP)
-    change = (0 if up is None else IFF_UP) | (0 if arp else IFF_NOARP)
+    flags = (IFF_UP if up else 0) | (IFF_NOARP if arp is False else 0)
+    change = (0 if up is None else IFF_UP) | (0 if arp is None else IFF_NOARP)
     parts = [_LINK.pack(0, 0, index, flags, change)]
     if name:
         parts.append(text(_IFNAME, name))

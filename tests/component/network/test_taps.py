@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from enclos.errors import InvalidRequest
+from enclos.errors import HostUnfit, InvalidRequest
+from enclos.linux import tun
 from enclos.network import namespace as namespaces
 from enclos.network import taps
 from enclos.network.namespace import Namespace
@@ -131,6 +132,25 @@ def test_filters_of_others_stay(place: Place, held: Ledger) -> None:
     assert _listing(place.container) == before
 
 
+def test_every_group_is_heard_meanwhile(place: Place, held: Ledger) -> None:
+    """A macvlan hands on those alone that somebody joined, and the guest's are not told to it."""
+    place.container.script("""
+        ip link add mac0 link eth0 type macvlan mode bridge
+        ip link set mac0 up
+    """)
+    before = _listing(place.container)
+    group = bytes.fromhex("01005e4d0007") + BROADCAST[6:]
+    with taps.joined(place.namespace, place.link("mac0"), held, queues=1) as tap:
+        assert "allmulti 1" in place.container.run("ip", "-d", "link", "show", "mac0")
+        with place.outside.entered():
+            other = _packet_socket("veth0")
+        with other:
+            other.send(group)
+            assert received(tap.descriptors[0]) == group
+    assert _listing(place.container) == before
+    assert "allmulti 0" in place.container.run("ip", "-d", "link", "show", "mac0")
+
+
 def test_a_clsact_serves_as_well(place: Place, held: Ledger) -> None:
     place.container.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
     before = _listing(place.container)
@@ -163,6 +183,21 @@ def test_a_namespace_that_is_gone_needs_no_release(held: Ledger) -> None:
             source=2, priority=57344, queue=1,
         )  # fmt: skip
     assert len(held.replay({taps.LEDGER_KIND: taps.release})) == 1
+
+
+def test_a_missing_device_is_told(
+    place: Place, held: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _listing(place.container)
+    monkeypatch.setattr(tun, "DEVICE", "/dev/nothing")
+    with (
+        pytest.raises(HostUnfit, match="cannot open /dev/nothing") as caught,
+        taps.joined(place.namespace, place.link(), held, queues=1),
+    ):
+        pass
+    assert caught.value.hint == "load the kernel's module: modprobe tun"
+    assert _listing(place.container) == before
+    assert not held.entries()
 
 
 def test_an_interface_that_goes_takes_everything_along(place: Place, held: Ledger) -> None:

@@ -112,3 +112,18 @@ def test_properties_and_entries_change() -> None:
 def test_flags_of_the_carrier_are_nobodys_business() -> None:
     running = replace(ETH, flags=ETH.flags | 0x10000)
     assert delta(wanted(facts()), wanted(facts(links=(LO, running)))).empty
+
+
+def test_what_does_not_ask_for_addresses_is_another_interface() -> None:
+    silent = replace(ETH, flags=ETH.flags | rtnetlink.IFF_NOARP)
+    found = delta(wanted(facts()), wanted(facts(links=(LO, silent))))
+    assert found == Delta(changed=(silent,))
+    assert (ETH.arp, silent.arp) == (True, False)
+
+
+def test_a_loopback_without_ipv6_is_the_guests_as_well() -> None:
+    without = wanted(facts(links=(replace(LO, ipv6=False), ETH)))
+    assert not without.ipv6
+    assert delta(NOTHING, without).switched
+    assert delta(without, wanted(facts())) == Delta(switched=True)
+    assert not delta(NOTHING, wanted(facts())).switched
