@@ -299,7 +299,7 @@ def test_bad_input(host: Host, db: str, app: str) -> None:
 def test_an_internal_network(host: Host) -> None:
     host.ok("network", "create", "--internal", "shut")
     refused = host.enclos("run", "--rm", "--network", "shut", "-p", "1:1", DEMO, "true")
-    assert "the network shut is internal" in refused.err
+    assert "the network is internal: shut" in refused.err
     script = f"nslookup $(hostname); echo x | nc -w 3 {bridges.NETWORK}.1 7100; ip route"
     said = host.ok("run", "--rm", "--network", "shut", "--name", "in", DEMO, "sh", "-c", script)
     assert "default" not in said
