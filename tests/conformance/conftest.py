@@ -19,7 +19,8 @@ from tests.conformance import peers, rows
 from tests.conformance.answers import Answer
 from tests.conformance.peers import Runtime
 from tests.conformance.rows import Change, Spec
-from tests.support import bundles, dockerd
+from tests.support import bridges, bundles, dockerd
+from tests.support.bridges import Bridge
 from tests.support.cli import Programs
 from tests.support.dockerd import Docker
 from tests.vm.conftest import programs
@@ -104,6 +105,21 @@ def others() -> Iterator[Mapping[str, Side]]:
         directory.chmod(0o755)
         with peers.found(directory) as found:
             yield {name: Side(one, directory, count(1)) for name, one in found.items()}
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Iterator[Bridge]:
+    """A bridge of a module's own, with a namespace for it."""
+    with bridges.new() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sides(pod: Side, others: Mapping[str, Side]) -> dict[str, Side]:
+    """Ours and runc's."""
+    if "runc" not in others:
+        pytest.skip("no runc on this host")
+    return {"enclos": pod, "runc": others["runc"]}
 
 
 @pytest.fixture(scope="session")

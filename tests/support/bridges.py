@@ -36,17 +36,18 @@ class Bridge:
 
 @dataclass
 class Member:
-    """A container's namespace and its addresses, by interface."""
+    """A container's namespace, its addresses and the bridge's ports, by interface."""
 
     bridge: Bridge
     netns: Netns
     ip: dict[str, str] = field(default_factory=dict[str, str])
     ip6: dict[str, str] = field(default_factory=dict[str, str])
+    ports: dict[str, str] = field(default_factory=dict[str, str])
 
     def connect(self, name: str, *, addresses: bool = True, mtu: int = 1500) -> None:
         """One more interface on the bridge."""
         number = next(self.bridge.numbers)
-        port = f"port{number}"
+        port = self.ports[name] = f"port{number}"
         netns.cable(self.netns, name, self.bridge.host, port)
         self.bridge.host.run("ip", "link", "set", port, "master", "br0", "mtu", str(mtu))
         self.netns.run("ip", "link", "set", name, "mtu", str(mtu))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import pytest
 
 from enclos.wire import places
-from tests.support import bridges, bundles, hosts, leaks
+from tests.support import bridges, bundles, hosts, leaks, waiting
 from tests.support.cli import Programs
 from tests.support.hosts import DEMO, Host
 
@@ -176,6 +176,17 @@ def _taken(host: Host, port: int) -> Iterator[None]:
             time.sleep(0.1)
         yield
         process.kill()
+
+
+@pytest.mark.nightly
+def test_a_killed_passt_comes_again(host: Host, web: str) -> None:
+    """With its published ports, and the way out."""
+    ledger = host.programs.state_root / "sandboxes" / web / "ledger"
+    entries = [json.loads(path.read_text())["fields"] for path in sorted(ledger.iterdir())]
+    (pid,) = [fields["pid"] for fields in entries if fields.get("name") == "passt"]
+    os.kill(pid, signal.SIGKILL)
+    waiting.until(lambda: host.dial("127.0.0.1", TCP, tries=1) == "tcp\n")
+    test_the_way_out(host, web, "ip")
 
 
 def test_the_hosts_own(host: Host, own: str) -> None:
