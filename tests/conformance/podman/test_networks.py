@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final
 
 import pytest
@@ -163,8 +164,13 @@ def test_containers_on_one_bridge(yard: Yard) -> None:
         assert " 0% packet loss" in answer.out, answer.err
 
 
-@pytest.mark.parametrize("joining", RUNTIMES)
-@pytest.mark.parametrize("joined", RUNTIMES)
+@pytest.mark.parametrize(
+    ("joined", "joining"),
+    [
+        *(pair for pair in product(RUNTIMES, repeat=2) if "enclos" in pair),
+        pytest.param("runc", "runc", marks=pytest.mark.nightly),
+    ],
+)
 def test_joining_a_containers_network(yard: Yard, joined: str, joining: str) -> None:
     """X keeps what it has; both meet on the loopback, and Y has X's address."""
     with yard.running(joined, "--network=yard", script=_serves(80, "X") + "wait") as x:

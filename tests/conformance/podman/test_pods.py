@@ -103,8 +103,15 @@ def test_a_pod_with_one_process_table(podman: Podman) -> None:
         podman.ok("pod", "rm", "--force", "--time=0", "table")
 
 
-@pytest.mark.parametrize(("flag", "name"), [("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"),
-                                            ("network", "net")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flag", "name"),
+    [
+        ("pid", "pid"),
+        ("network", "net"),
+        pytest.param("ipc", "ipc", marks=pytest.mark.nightly),
+        pytest.param("uts", "uts", marks=pytest.mark.nightly),
+    ],
+)
 def test_joining_a_container(podman: Podman, box: str, flag: str, name: str) -> None:
     before = _machines(podman)
     network = () if flag == "network" else ("--network=none",)
