@@ -124,7 +124,7 @@ def close(mirrored: Mirrored) -> None:
 
 
 async def _admit(mirrored: Mirrored, link: Link, told: n.Knock, *, welcome: bool) -> None:
-    connection = await _connected(mirrored.namespace, told.where) if welcome else None
+    connection = await connected(mirrored.namespace, told.where) if welcome else None
     if connection is None:
         refusal = n.Admit(told.namespace, told.number, refused=True)
         try:
@@ -139,22 +139,29 @@ async def _admit(mirrored: Mirrored, link: Link, told: n.Knock, *, welcome: bool
     await coupling.couple(link, connection, "admit", admit)
 
 
-async def _connected(namespace: Namespace, where: n.Listener) -> socket.socket | None:
-    address = ipaddress.ip_address(where.address)
-    called = where.address
-    if address.is_unspecified:
-        called = "127.0.0.1" if address.version == 4 else "::1"
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with namespaces.inside(namespace.descriptor, namespace.path):
-        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            await asyncio.get_running_loop().sock_connect(connection, (called, where.port))
-    except (OSError, TimeoutError) as error:
-        connection.close()
-        log.debug("a listener of the host does not answer", port=where.port, error=error)
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+async def connected(namespace: Namespace, where: n.Listener) -> socket.socket | None:
+    """A connection to one that listens there; None if it does not answer, or no longer."""
+    for called in _called(where.address):
+        with namespaces.inside(namespace.descriptor, namespace.path):
+            kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+            connection = socket.socket(listening.family(called), kind)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await asyncio.get_running_loop().sock_connect(connection, (called, where.port))
+        except (OSError, TimeoutError) as error:
+            connection.close()
+            log.debug("a listener of the host does not answer", port=where.port, error=error)
+            continue
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    return None
+
+
+def _called(address: str) -> tuple[str, ...]:
+    """Where to find one that listens there; docker's namespaces have no ::1, but [::] answers."""
+    found = ipaddress.ip_address(address)
+    if not found.is_unspecified:
+        return (address,)
+    return ("127.0.0.1",) if found.version == 4 else ("::1", "127.0.0.1")
