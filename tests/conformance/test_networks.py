@@ -131,6 +131,21 @@ def test_redirect_rules(sidecars: dict[str, Running], bridge: Bridge, tool: str)
     ]  # fmt: skip
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("tool", ["ip6tables-nft", "ip6tables-legacy"])
+def test_redirect_rules_of_ipv6(sidecars: dict[str, Running], tool: str) -> None:
+    """The same for what leaves by IPv6."""
+    found: dict[str, str] = {}
+    where = f"{bridges.NETWORK6}:1"
+    rule = f"{tool} -t nat {{}} OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 15001"
+    for name, one in sidecars.items():
+        setup = "export PATH=/usr/sbin:$PATH XTABLES_LOCKFILE=/tmp/lock; "
+        one.ok(setup + rule.format("-A"))
+        found[name] = one.ok(f"busybox nc -w 20 {where} 80 </dev/null")
+        one.ok(setup + rule.format("-D"))
+    assert found["enclos"] == found["runc"] == f"sidecar for {where} 80\n"
+
+
 @contextmanager
 def _answering(netns: Netns, port: int, words: bytes) -> Iterator[None]:
     """A server in a namespace that says the same to everybody."""

@@ -179,14 +179,17 @@ def _taken(host: Host, port: int) -> Iterator[None]:
 
 
 @pytest.mark.nightly
-def test_a_killed_passt_comes_again(host: Host, web: str) -> None:
+def test_a_killed_passt_comes_again(host: Host) -> None:
     """With its published ports, and the way out."""
-    ledger = host.programs.state_root / "sandboxes" / web / "ledger"
+    made = host.keep("-p", "7950:80", script="while true; do echo again | nc -l -p 80; done")
+    assert host.dial("127.0.0.1", 7950) == "again\n"
+    ledger = host.programs.state_root / "sandboxes" / made / "ledger"
     entries = [json.loads(path.read_text())["fields"] for path in sorted(ledger.iterdir())]
     (pid,) = [fields["pid"] for fields in entries if fields.get("name") == "passt"]
     os.kill(pid, signal.SIGKILL)
-    waiting.until(lambda: host.dial("127.0.0.1", TCP, tries=1) == "tcp\n")
-    test_the_way_out(host, web, "ip")
+    waiting.until(lambda: host.dial("127.0.0.1", 7950, tries=1) == "again\n")
+    test_the_way_out(host, made, "ip")
+    host.ok("rm", "-f", made)
 
 
 def test_the_hosts_own(host: Host, own: str) -> None:

@@ -70,19 +70,21 @@ def container(
     programs.oci("delete", "--force", made.id)
 
 
-def _create(made: Container) -> None:
+def _create(made: Container, *, cpus: int = 0) -> None:
     """`enclos-oci create` in the member's namespace."""
-    done, said = _creating(made)
+    done, said = _creating(made, cpus=cpus)
     assert done == 0, said
 
 
-def _creating(made: Container) -> tuple[int, str]:
+def _creating(made: Container, *, cpus: int = 0) -> tuple[int, str]:
     """The same, which may fail: its status and what it said."""
 
     def change(spec: dict[str, Any]) -> None:
         for namespace in spec["linux"]["namespaces"]:
             if namespace["type"] == "network":
                 namespace["path"] = made.member.netns.path
+        if cpus:
+            spec["linux"]["resources"]["cpu"] = {"quota": cpus * 100_000, "period": 100_000}
         spec["process"]["capabilities"] = {
             kind: ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_KILL"]
             for kind in ("bounding", "effective", "permitted")
@@ -250,6 +252,31 @@ def test_one_interface_too_many_from_the_start(
     assert done != 0
     assert f"has {MOST_INTERFACES + 1} interfaces, a machine has room for {MOST_INTERFACES}" in said
     assert made.id not in programs.oci("list").out
+
+
+@pytest.fixture(scope="module")
+def wide(bridge: Bridge) -> Member:
+    """A namespace for a machine of several processors."""
+    return bridge.member()
+
+
+@pytest.mark.nightly
+def test_a_queue_for_each_processor(
+    programs: Programs, wide: Member, peer: Member, tmp_path: Path
+) -> None:
+    """Of the interface that is there from the start, and of one that comes while it runs."""
+    made = Container(programs, f"queues-{os.getpid()}", wide, tmp_path)
+    _create(made, cpus=2)
+    try:
+        assert programs.oci("start", made.id).code == 0
+        made.member.connect("eth1")
+        _wait_for_interfaces(made, 2)
+        for name in ("eth0", "eth1"):
+            queues = made.ok(f"ls /sys/class/net/{name}/queues").split()
+            assert sorted(queues) == ["rx-0", "rx-1", "tx-0", "tx-1"]
+        assert "3 packets received" in made.ok(f"ping -c 3 -W 10 {peer.ip['eth0']}")
+    finally:
+        programs.oci("delete", "--force", made.id)
 
 
 def test_a_link_that_goes_down_and_up_a_hundred_times(container: Container, peer: Member) -> None:
