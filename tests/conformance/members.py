@@ -122,7 +122,9 @@ def same(
 def comparable(listing: str) -> list[str]:
     """A listing without numbers, peers, carriers and queues, nor what is ours on the host."""
     plain = re.sub(
-        r"(?m)^\d+: |@\w+|NO-CARRIER,|,(?:M-DOWN|LOWER_UP)| (qdisc|qlen) .*", "", listing
+        r"(?m)^\d+: |@\w+|NO-CARRIER,|,(?:M-DOWN|LOWER_UP)| link-netnsid \d+| (qdisc|qlen) .*",
+        "",
+        listing,
     )
     return sorted(line.strip() for line in plain.splitlines() if "enclos" not in line)
 
