@@ -5,13 +5,19 @@ What a container of runc sees of the same namespace is what is expected in the g
 
 from __future__ import annotations
 
+import array
+import fcntl
+import hashlib
 import os
 import re
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -22,6 +28,9 @@ from tests.support.bridges import Bridge, Member
 from tests.support.cli import Answer, Programs
 
 pytestmark = pytest.mark.timeout(900)
+_SIOCETHTOOL: Final = 0x8946
+_OFFLOADS: Final = ((0x1E, 0x1F), (0x23, 0x24), (0x16, 0x17))
+"""TSO, GSO and checksums of what is sent, in an order in which the kernel takes them away."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,50 @@ def test_a_stream_each_way(container: Container, peer: Member) -> None:
     script = f"echo hi | {busybox} nc -w 10 {container.member.ip['eth0']} 7001"
     assert peer.netns.run("sh", "-c", script) == "from inside\n"
     assert container.ok("sleep 1; cat /tmp/heard") == "hi\n"
+
+
+def _ethtool(member: Member, command: int, value: int = 0) -> int:
+    """A value of the interface's card, set or read (linux/ethtool.h)."""
+    asked = array.array("I", (command, value))
+    with member.netns.entered():
+        door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with door:
+        fcntl.ioctl(door, _SIOCETHTOOL, struct.pack("16sP16x", b"eth0", asked.buffer_info()[0]))
+    return asked[1]
+
+
+def _all_of(server: socket.socket) -> bytes:
+    server.settimeout(100)
+    call, _ = server.accept()
+    with call:
+        return b"".join(iter(lambda: call.recv(1 << 16), b""))
+
+
+@pytest.mark.nightly
+def test_offloads_that_the_interface_has_not(container: Container, peer: Member) -> None:
+    """What the guest leaves to its card is done by the host's kernel before the interface."""
+    lines, member = 300_000, container.member
+    data = b"enclos\n" * lines
+    for get, change in _OFFLOADS:
+        _ethtool(member, change, 0)
+        assert _ethtool(member, get) == 0
+    try:
+        with peer.netns.entered():
+            server = socket.create_server(("", 7002))
+        with server, ThreadPoolExecutor(1) as pool:
+            heard = pool.submit(_all_of, server)
+            container.ok(f"yes enclos | head -n {lines} | nc {peer.ip['eth0']} 7002")
+            assert heard.result() == data
+        container.ok("(nc -l -p 7003 | sha256sum >/tmp/sum) >/dev/null 2>&1 & sleep 1")
+        with peer.netns.entered():
+            call = socket.create_connection((member.ip["eth0"], 7003), timeout=100)
+        with call:
+            call.sendall(data)
+        digest = hashlib.sha256(data).hexdigest()
+        waiting.until(lambda: digest in container.ok("cat /tmp/sum"))
+    finally:
+        for _, change in _OFFLOADS:
+            _ethtool(member, change, 1)
 
 
 def test_an_interface_comes_and_goes(container: Container, peer: Member) -> None:
