@@ -16,6 +16,7 @@ from enclos.shim import server as ttrpc_server
 from enclos.shim import ttrpc
 from enclos.shim.calls import Method
 from enclos.shim.proto import task_pb2
+from tests.support import waiting
 from tests.support.ttrpc import Client, Failed, header
 
 SERVICE = "test.Service"
@@ -202,6 +203,23 @@ def test_who_does_not_read_is_cut_off(served: Served, client: Client) -> None:
             sent += 1
     greedy.close()
     assert client.call(SERVICE, "Echo", Start(id="abc"), Reply).pid == 3
+
+
+def _unwritten(served: Served) -> int:
+    return sum(one.unwritten for one in list(served.server.connections))
+
+
+def test_late_readers_get_every_answer_in_order(served: Served, client: Client) -> None:
+    """They are one piece while they wait: to count many at each write takes all of the time."""
+    late, number = Client.dial(served.path), 4_000
+    for _ in range(number):
+        late.post("x" * 60, "y" * 60, Start())
+    waiting.until(lambda: _unwritten(served) > 256 << 10)
+    assert client.call(SERVICE, "Echo", Start(id="abc"), Reply).pid == 3
+    transports = [one._transport for one in served.server.connections]
+    assert all(one is None or one.get_write_buffer_size() < 128 << 10 for one in transports)
+    assert [late.receive().stream for _ in range(number)] == list(range(1, 2 * number, 2))
+    late.close()
 
 
 def test_connections_are_bounded(served: Served, client: Client) -> None:
