@@ -25,7 +25,7 @@ from tests.conformance.members import (
     within,
 )
 from tests.conformance.rows import at, together
-from tests.support import bridges, bundles
+from tests.support import bridges, bundles, waiting
 from tests.support.bridges import Bridge
 from tests.support.netns import Netns
 
@@ -230,11 +230,12 @@ def test_an_address_that_was_found_to_be_anothers(sides: dict[str, Side], bridge
     other, member = bridge.member(), bridge.member(addresses=False)
     address = f"{other.ip6['eth0']}/64"
     member.netns.run("ip", "-6", "address", "add", address, "dev", "eth0")
-    look = ("ip", "-6", "address", "show", "dev", "eth0")
-    for _ in range(100):
-        if "dadfailed" in member.netns.run(*look):
-            break
-        member.netns.run("sleep", "0.1")
+
+    def settled() -> bool:
+        shown = member.netns.run("ip", "-6", "address", "show", "dev", "eth0")
+        return "fe80" in shown and shown.count("dadfailed") == shown.count("tentative") == 1
+
+    waiting.until(settled)
     usable = "ip -6 address show eth0 | grep -v 'tentative\\|valid_lft'"
     assert other.ip6["eth0"] in sides["runc"].run("ip -6 address show eth0", within(member)).out
     assert other.ip6["eth0"] not in same(sides, member, usable)
