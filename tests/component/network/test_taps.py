@@ -16,6 +16,7 @@ from enclos.linux import tun
 from enclos.network import namespace as namespaces
 from enclos.network import taps
 from enclos.network.namespace import Namespace
+from enclos.network.taps import Tap
 from enclos.plan import network as planning
 from enclos.state.ledger import Ledger
 from enclos.wire.rtnetlink import Link
@@ -63,6 +64,15 @@ def received(descriptor: int) -> bytes:
         if b"what the test says" in frame:
             return frame
     return b""
+
+
+def arrived(place: Place, tap: Tap, frame: bytes) -> bytes:
+    """What comes to the tap of a frame that the other side sends."""
+    with place.outside.entered():
+        other = _packet_socket("veth0")
+    with other:
+        other.send(frame)
+        return received(tap.descriptors[0])
 
 
 def test_packets_go_both_ways(place: Place, held: Ledger) -> None:
@@ -142,11 +152,7 @@ def test_every_group_is_heard_meanwhile(place: Place, held: Ledger) -> None:
     group = bytes.fromhex("01005e4d0007") + BROADCAST[6:]
     with taps.joined(place.namespace, place.link("mac0"), held, queues=1) as tap:
         assert "allmulti 1" in place.container.run("ip", "-d", "link", "show", "mac0")
-        with place.outside.entered():
-            other = _packet_socket("veth0")
-        with other:
-            other.send(group)
-            assert received(tap.descriptors[0]) == group
+        assert arrived(place, tap, group) == group
     assert _listing(place.container) == before
     assert "allmulti 0" in place.container.run("ip", "-d", "link", "show", "mac0")
 
@@ -155,11 +161,7 @@ def test_a_clsact_serves_as_well(place: Place, held: Ledger) -> None:
     place.container.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
     before = _listing(place.container)
     with taps.joined(place.namespace, place.link(), held, queues=1) as tap:
-        with place.outside.entered():
-            other = _packet_socket("veth0")
-        with other:
-            other.send(BROADCAST)
-            assert received(tap.descriptors[0]) == BROADCAST
+        assert arrived(place, tap, BROADCAST) == BROADCAST
     assert _listing(place.container) == before
 
 
