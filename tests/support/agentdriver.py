@@ -207,6 +207,8 @@ class Guest:
     process: subprocess.Popen[bytes]
     console: Path
     monitor: Path
+    sharer: subprocess.Popen[bytes] | None
+    """Its virtiofsd."""
 
     def command(self, execute: str, **arguments: object) -> Any:
         """Tell QEMU something; its answer."""
@@ -250,10 +252,10 @@ def booted(
     console = directory / "console.log"
     with ExitStack() as stack:
         stack.callback(ours.close)
-        devices = _share(assets, directory, share, stack) if share else []
+        sharer = _sharer(assets, directory, share, stack) if share else None
         machine = Machine(memory_mb, vcpus, cpu, options)
         command = _qemu(assets, directory, machine, agent=theirs.fileno())
-        command += [*devices, *extra]
+        command += [*(_share(directory) if sharer else ()), *extra]
         process = subprocess.Popen([*_WITH_US, *command], pass_fds=[theirs.fileno()])
         stack.callback(process.wait)
         stack.callback(process.kill)
@@ -263,7 +265,7 @@ def booted(
             hello = peer.event(Hello, timeout_s=240)
         except (EOFError, TimeoutError) as error:
             raise AssertionError(f"no hello: {error}\n{console.read_text()}") from error
-        yield Guest(peer, hello, process, console, directory / "qmp")
+        yield Guest(peer, hello, process, console, directory / "qmp", sharer)
 
 
 def _qemu(assets: Assets, directory: Path, machine: Machine, *, agent: int) -> list[str]:
@@ -287,7 +289,10 @@ def _qemu(assets: Assets, directory: Path, machine: Machine, *, agent: int) -> l
     ]  # fmt: skip
 
 
-def _share(assets: Assets, directory: Path, share: Path, stack: ExitStack) -> list[str]:
+def _sharer(
+    assets: Assets, directory: Path, share: Path, stack: ExitStack
+) -> subprocess.Popen[bytes]:
+    """A virtiofsd that listens."""
     rendezvous = directory / "virtiofs"
     command = [
         *assets.program("usr/libexec/virtiofsd"),
@@ -302,7 +307,11 @@ def _share(assets: Assets, directory: Path, share: Path, stack: ExitStack) -> li
         if time.monotonic() > limit:
             raise AssertionError("virtiofsd did not start")
         time.sleep(0.01)
+    return process
+
+
+def _share(directory: Path) -> list[str]:
     return [
-        "-chardev", f"socket,id=share,path={rendezvous}",
+        "-chardev", f"socket,id=share,path={directory}/virtiofs",
         "-device", f"vhost-user-fs-pci,chardev=share,tag={SHARE_TAG},queue-size=512",
     ]  # fmt: skip

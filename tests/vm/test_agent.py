@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,14 +104,14 @@ def process(args: list[str], **more: Any) -> dict[str, Any]:
     return {"args": args, "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, **more}
 
 
-def spec(container_id: str, first: dict[str, Any], **linux: Any) -> str:
+def spec(container_id: str, first: dict[str, Any], root: str = "root", **linux: Any) -> str:
     """A specification as the host sends it."""
     device = {"type": "bind", "source": "/run/enclos/boot_id", "options": ["bind", "ro"]}
     return json.dumps(
         {
             "ociVersion": "1.0.2",
             "process": first,
-            "root": {"path": f"{SHARE_PATH}/root"},
+            "root": {"path": f"{SHARE_PATH}/{root}"},
             "hostname": "container",
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -132,10 +134,10 @@ def spec(container_id: str, first: dict[str, Any], **linux: Any) -> str:
 class Running:
     """A container and the streams of its init."""
 
-    def __init__(self, peer: Peer, first: dict[str, Any], **linux: Any) -> None:
+    def __init__(self, peer: Peer, first: dict[str, Any], stdin: int = 0, **linux: Any) -> None:
         self.peer, self.id = peer, new_id()[:12]
         self.out, self.err = peer.reader(), peer.reader()
-        stdio = Stdio(0, self.out.number, self.err.number)
+        stdio = Stdio(stdin, self.out.number, self.err.number)
         peer.call("create", CreateContainer(self.id, spec(self.id, first, **linux), stdio))
         peer.call("start", Target(self.id))
 
@@ -447,6 +449,40 @@ def test_devices_are_looked_for(peer: Peer) -> None:
 def test_a_share_is_mounted_once(peer: Peer) -> None:
     with pytest.raises(WrongState, match="mounted already"):
         peer.call("share", Share(agentdriver.SHARE_TAG))
+
+
+@pytest.fixture
+def apart(share: Path) -> Iterator[str]:
+    """The root file system as a mount of the host's, which is one of the guest's as well."""
+    place = share / "apart"
+    place.mkdir()
+    subprocess.run(["mount", "--bind", share / "root", place], check=True)
+    yield place.name
+    subprocess.run(["umount", "--lazy", place], check=True)
+    place.rmdir()
+
+
+def test_a_container_may_be_killed_while_its_program_is_read(
+    guest: Guest, peer: Peer, apart: str
+) -> None:
+    """Then the last that has the container's own mount is an answer that the host owes."""
+    typed = peer.writer()
+    made = Running(peer, process(["sh", "-xc", "read x; printf %d 1"]), root=apart, stdin=typed)
+    peer.wait(lambda: made.err.total)
+    time.sleep(1)
+    assert guest.sharer is not None
+    guest.sharer.send_signal(signal.SIGSTOP)
+    try:
+        peer.write(typed, b"go on, to a part of it that is not there yet\n")
+        time.sleep(1)
+        peer.call("signal", Signal(made.id, signal.SIGKILL))
+        assert made.wait() == 128 + signal.SIGKILL
+        time.sleep(0.5)  # for the kernel to take its mounts down
+        assert peer.call("hello", Nothing()).kernel
+    finally:
+        guest.sharer.send_signal(signal.SIGCONT)
+    made.delete()
+    assert run(peer, "true", root=apart).out.ended
 
 
 def test_trimmed_and_still_there(guest: Guest, peer: Peer) -> None:

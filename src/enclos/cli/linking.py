@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from enclos.cli import complain, connecting, lookup, memberships
 from enclos.cli.home import Home
+from enclos.errors import EnclosError
 from enclos.state.definitions import Definition
 
 
@@ -20,7 +21,7 @@ def tell(home: Home, container_id: str) -> None:
             connecting.rewrite(home, definition)
         except FileNotFoundError:
             continue  # it has just been removed
-        except OSError as error:  # the one that starts is not to suffer for it
+        except (EnclosError, OSError) as error:  # the one that starts is not to suffer for it
             complain.complain(error)
 
 

@@ -41,8 +41,8 @@ class Container:
     oom_kills: int = 0
     oom_descriptor: int = -1
     notices: socket.socket | None = None
-    volumes: set[str] = field(default_factory=set[str])
-    """Mounts of the share's that it has a part of."""
+    mounts: set[str] = field(default_factory=set[str])
+    """Mounts below the share's that it has a part of: its root, and volumes."""
 
     @property
     def cgroup(self) -> str:

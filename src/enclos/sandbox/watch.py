@@ -47,7 +47,9 @@ def broken(sandbox: Sandbox, what: str, *, hint: str = "") -> None:
     if sandbox.failed is not None:
         return
     if sandbox.ready.is_set():
-        ending.stop(sandbox, _reason(sandbox, what))
+        reason = _reason(sandbox, what)
+        log.error("the sandbox is lost", reason=reason)
+        ending.stop(sandbox, reason)
         return
     tail = sandbox.machine.tail() if sandbox.machine else ""
     error = MachineFailed(what, hint=hint, detail=tail)
