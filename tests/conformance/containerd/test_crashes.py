@@ -47,13 +47,14 @@ def test_the_daemon_is_killed_and_comes_back(containerd: Containerd, tmp_path: P
 
 
 def test_a_client_waits_for_a_machine_that_is_killed(containerd: Containerd) -> None:
-    """It hears of an end by SIGKILL, soon, and nothing is left."""
+    """It hears of an end by SIGKILL, soon, the log says why, and nothing is left."""
     with _waiting(containerd, "machineless", RUNTIME) as (process, task):
         (machine,) = victims.machines(containerd.shim("machineless"))
         os.kill(machine, signal.SIGKILL)
         began = time.monotonic()
         assert process.wait(60) == 137
         assert time.monotonic() - began < SOON_S
+        wait_for(lambda: "the sandbox is lost reason=" in containerd.log(), containerd.log)
         _wait_clean(containerd, "machineless", task, machine)
 
 
