@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from enclos.hypervisor.qemu.machine import QemuMachine
     from enclos.sandbox.boot import BootPlan, Launched, Phases
-    from enclos.sandbox.networks import Attached
     from enclos.sandbox.notices import Relay
     from enclos.sandbox.outputlog import OutputLog
+    from enclos.sandbox.plugging import Attached
     from enclos.state.records import ContainerRecord
     from enclos.state.store import StateRoot
     from enclos.wire.control import Ended

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from enclos.network import namespace
-from enclos.sandbox import networks
+from enclos.sandbox import networks, plugging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(namespace, "opened", opened)
     monkeypatch.setattr(networks, "_watch", lambda *_: None)
-    monkeypatch.setattr(networks, "_unplug", unplug)
+    monkeypatch.setattr(plugging, "unplug", unplug)
     monkeypatch.setattr(networks, "refresh", refresh)
     monkeypatch.setattr(networks, "close", close)
     return events

@@ -11,8 +11,8 @@ import pytest
 
 from enclos.errors import GuestFailed
 from enclos.plan.network import NOTHING, Wanted
-from enclos.sandbox import networks
-from enclos.sandbox.networks import Attached
+from enclos.sandbox import networks, plugging
+from enclos.sandbox.plugging import Attached
 from enclos.wire.rtnetlink import Link
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_its_port_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
         guest.plugged.add(3)
         return None, 3
 
-    monkeypatch.setattr(networks, "_join_tap", joined)
+    monkeypatch.setattr(plugging, "_join_tap", joined)
     monkeypatch.setattr(networks, "_look", lambda _: Wanted(tuple(there)))
 
     async def play() -> Attached:
