@@ -18,7 +18,7 @@ from enclos.errors import InvalidRequest, WrongState
 from enclos.linux import files
 from enclos.network import namespace as namespaces
 from enclos.oci.types import Spec
-from enclos.plan import attachments, runnetwork, subnets
+from enclos.plan import attachments, resolvconf, runnetwork, subnets
 from enclos.plan import network as planning
 from enclos.plan.attachments import Attachment
 from enclos.plan.bridging import Endpoint, Membership
@@ -153,7 +153,7 @@ def surroundings(home: Home, network: RunNetwork, found: Surroundings) -> Surrou
         name = other.definition.hostname if other.definition else ""
         return replace(found, network=network.mode, hostname=name, etc_home=etc)
     servers = _servers(home, network)
-    text, _ = runnetwork.resolv_conf(network, _host_resolv_conf(network.mode), servers)
+    text, _ = resolvconf.make(network, _host_resolv_conf(network.mode), servers)
     found = replace(found, network=network.mode, hosts=hosts, resolv_conf=text)
     if network.mode is Mode.HOST:
         base = _text(_HOSTS)
@@ -241,7 +241,7 @@ def resolv_conf(home: Home, network: Network) -> tuple[str, str]:
         Mode(network.mode), network.other, dns=network.dns, dns_search=network.dns_search,
         dns_options=network.dns_options, joined=network.joined,
     )  # fmt: skip
-    return runnetwork.resolv_conf(asked, _host_resolv_conf(asked.mode), _servers(home, asked))
+    return resolvconf.make(asked, _host_resolv_conf(asked.mode), _servers(home, asked))
 
 
 def _namespace_of(home: Home, container_id: str) -> str:

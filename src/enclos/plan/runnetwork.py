@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,16 +9,13 @@ from enum import StrEnum
 from typing import Final
 
 from enclos.errors import InvalidRequest
-from enclos.plan import attachments, uplink
+from enclos.plan import attachments, publishing
 from enclos.plan.attachments import Attachment
 from enclos.plan.flagtext import bad, check_text
 from enclos.structs import dataclass
 from enclos.wire.control import PublishedPort
 
-MOST_PORTS: Final = 1024
 HOST_GATEWAY: Final = "host-gateway"
-_RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
-_WRITE: Final = "write [[IP:]HOST_PORT:]PORT[/tcp|/udp], ranges as 8000-8009:80-89"
 _CONTAINER: Final = "container:"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 
@@ -90,10 +86,10 @@ def network(options: NetworkOptions, *, default: str, exposed: Iterable[str] = (
     mode, other = _mode(asked[0].network)
     _check_together(options, mode, publishes=publishes)
     _check_several(asked)
-    ports = [port for text in options.publish for port in _published(text)]
+    ports = [port for text in options.publish for port in publishing.read(text)]
     if options.publish_all:
-        ports += _exposed(exposed, ports)
-    _check_ports(ports)
+        ports += publishing.exposed(exposed, ports)
+    publishing.check(ports)
     return RunNetwork(
         mode=mode,
         other=other,
@@ -226,76 +222,6 @@ _ADVICE: Final = {
 }
 
 
-def _published(text: str) -> Iterator[PublishedPort]:
-    """What one --publish says: docker's grammar."""
-    body, slash, protocol = text.partition("/")
-    protocol = protocol if slash else "tcp"
-    if protocol not in {"tcp", "udp"}:
-        raise bad("publish", text, f"{protocol[:20]!r} is not tcp or udp", hint=_WRITE)
-    address, host, inner = _three(text, body)
-    first, count = _range(text, inner)
-    if not host:
-        for number in range(first, first + count):
-            yield PublishedPort(protocol, address, 0, number)
-        return
-    host_first, host_count = _range(text, host)
-    if host_count != count:
-        raise bad("publish", text, "the ranges are not of one length", hint=_WRITE)
-    yield PublishedPort(protocol, address, host_first, first, count)
-
-
-def _three(text: str, body: str) -> tuple[str, str, str]:
-    """Address, port of the host and port, the first two perhaps empty."""
-    address = ""
-    if body.startswith("["):
-        address, end, body = body[1:].partition("]:")
-        if not end:
-            raise bad("publish", text, "an address in brackets, then a colon", hint=_WRITE)
-    parts = body.split(":")
-    if len(parts) == 3 and not address:
-        address, *parts = parts
-    if len(parts) > 2:
-        raise bad("publish", text, "too many colons", hint=_WRITE)
-    host = parts[0] if len(parts) == 2 else ""
-    return (attachments.address("publish", address) if address else ""), host, parts[-1]
-
-
-def _range(text: str, ports: str) -> tuple[int, int]:
-    """The first, and how many."""
-    found = _RANGE.fullmatch(ports)
-    if found is None:
-        raise bad("publish", text, f"{ports[:40]!r} is no port", hint=_WRITE)
-    first, last = int(found[1]), int(found[2] or found[1])
-    if not 0 < first <= last < 1 << 16:
-        raise bad("publish", text, "ports are 1 to 65535", hint=_WRITE)
-    return first, last - first + 1
-
-
-def _exposed(exposed: Iterable[str], published: list[PublishedPort]) -> Iterator[PublishedPort]:
-    """Those that the image exposes and nobody has published yet."""
-    known = {(port.protocol, port.port + at) for port in published for at in range(port.count)}
-    for text in exposed:
-        for port in _published(text):
-            if (port.protocol, port.port) not in known:
-                yield port
-
-
-def _check_ports(ports: list[PublishedPort]) -> None:
-    if sum(port.count for port in ports) > MOST_PORTS:
-        raise InvalidRequest(
-            f"more than {MOST_PORTS} ports are published", hint="publish fewer, or --network host"
-        )
-    inner: dict[tuple[str, int], int] = {}
-    for port in ports:
-        for at in range(port.count if port.host_port else 0):
-            place = port.protocol, port.host_port + at
-            if inner.setdefault(place, port.port + at) != port.port + at:
-                raise InvalidRequest(
-                    f"port {place[1]}/{place[0]} of the host is published for two ports",
-                    hint="choose another port of the host for one of them",
-                )
-
-
 def _host(text: str) -> tuple[str, str]:
     """`NAME:ADDRESS` or `NAME=ADDRESS`, the other way round."""
     name, found, address = text.partition("=") if "=" in text else text.partition(":")
@@ -310,57 +236,3 @@ def chosen(asked: RunNetwork, free: Iterator[int]) -> RunNetwork:
     """The same with a port of the host for each, those that want any taken from `free`."""
     ports = (p if p.host_port else replace(p, host_port=next(free)) for p in asked.ports)
     return replace(asked, ports=tuple(ports))
-
-
-def resolv_conf(
-    asked: RunNetwork, host: str, servers_of_network: Iterable[str] = ()
-) -> tuple[str, str]:
-    """The container's resolv.conf, given the host's; and the host's server to ask instead.
-
-    A network with a name has its own servers, which ask those that the container wants.
-
-    A server on the host's loopback is not the container's to reach: in a private network the
-    network's own stands for the first of them, an IPv4 one, as questions stay within a family.
-    One on the link behind an interface of the host's is on no link of the container's.
-    """
-    if asked.mode is Mode.NONE and not (asked.dns or asked.dns_search or asked.dns_options):
-        return "", ""
-    servers, search, options = _read(host)
-    asks = ""
-    if asked.mode is Mode.BRIDGE:
-        places = {one: ipaddress.ip_address(one.partition("%")[0]) for one in servers}
-        near = [one for one in servers if places[one].is_loopback and places[one].version == 4]
-        far = [one for one in servers if not (places[one].is_loopback or places[one].is_link_local)]
-        servers = [*([uplink.NAME_SERVER] if near else []), *far]
-        asks = near[0] if near and not asked.dns else ""
-    servers = list(servers_of_network) or list(asked.dns) or servers
-    search = [one for one in (asked.dns_search or search) if one != "."]
-    options = list(asked.dns_options) or options
-    lines = [f"nameserver {one}" for one in servers]
-    lines += [f"search {' '.join(search)}"] if search else []
-    lines += [f"options {' '.join(options)}"] if options else []
-    return "".join(f"{line}\n" for line in lines), asks
-
-
-def _read(text: str) -> tuple[list[str], list[str], list[str]]:
-    """Servers, domains and options of a resolv.conf; what is no address is left out."""
-    servers: list[str] = []
-    search: list[str] = []
-    options: list[str] = []
-    for line in text.splitlines():
-        word, *rest = line.split() or [""]
-        if word == "nameserver" and rest and _is_address(rest[0]):
-            servers.append(rest[0])
-        elif word in {"search", "domain"}:
-            search = rest
-        elif word == "options":
-            options += rest
-    return servers, search, options
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return True
