@@ -150,7 +150,7 @@ async def refresh(sandbox: Sandbox, attached: Attached) -> None:
         for again in range(_LOOKS):
             after = _look(attached)
             delta = planning.delta(attached.now, after)
-            gone = plugging.gone(attached, delta, after)
+            gone = plugging.unwanted(attached, delta, after)
             if delta.empty and not gone:
                 return
             try:

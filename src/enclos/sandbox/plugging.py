@@ -65,7 +65,7 @@ class Attached:
     closed: bool = False
 
 
-def gone(attached: Attached, delta: Delta, after: Wanted) -> list[int]:
+def unwanted(attached: Attached, delta: Delta, after: Wanted) -> list[int]:
     """Numbers of interfaces to unplug, also of one that the guest has never taken."""
     unasked = attached.ports.keys() - {link.index for link in after.links}
     return sorted(unasked | {link.index for link in delta.unplug})
