@@ -407,9 +407,10 @@ def test_a_container_may_be_killed_while_its_program_is_read(
         assert made.wait() == 128 + signal.SIGKILL
         time.sleep(0.5)  # for the kernel to take its mounts down
         assert peer.call("hello", Nothing()).kernel
+        peer.post("delete", Target(made.id))
+        time.sleep(1)
     finally:
         guest.sharer.send_signal(signal.SIGCONT)
-    made.delete()
     assert run(peer, "true", root=root).out.ended
 
 

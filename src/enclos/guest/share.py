@@ -64,7 +64,10 @@ def let_go(container: Container, others: Iterable[Container]) -> None:
     kept = {path for other in others if other is not container for path in other.volumes}
     gone = [path for path in container.volumes - kept if os.path.ismount(path)]
     if os.path.ismount(SHARE_PATH):
-        os.statvfs(SHARE_PATH)  # is answered after all that has been asked before
+        # Answers come in the order of questions: first to the last read of a file, then to the
+        # release that follows from it.
+        os.statvfs(SHARE_PATH)
+        os.statvfs(SHARE_PATH)
     if container.mounts >= 0:
         os.close(container.mounts)
     for path in gone:
