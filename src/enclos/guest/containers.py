@@ -54,7 +54,6 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         if request.root:
             await disks.mount_root(agent, name, request.root)
         await _create(agent, made, spec=spec, document=document, program=program)
-        share.keep(made)
         processes.open_to_others(made)
         if request.own_network:
             netns.adopt(agent.networks, request.network, made.init.pid)

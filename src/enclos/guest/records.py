@@ -41,10 +41,8 @@ class Container:
     oom_kills: int = 0
     oom_descriptor: int = -1
     notices: socket.socket | None = None
-    volumes: set[str] = field(default_factory=set[str])
-    """Mounts of the share's that it has a part of."""
-    mounts: int = -1
-    """Descriptor of its mount namespace, which lives as long as this; -1: none is kept."""
+    mounts: set[str] = field(default_factory=set[str])
+    """Mounts below the share's that it has a part of: its root, and volumes."""
 
     @property
     def cgroup(self) -> str:

@@ -12,7 +12,7 @@ from enclos.guest.agent import Agent
 from enclos.guest.records import Container
 from enclos.linux import libc
 from enclos.wire.messages import Nothing, Share
-from enclos.wire.places import SHARE_PATH, VOLUMES_NAME
+from enclos.wire.places import SHARE_PATH
 
 _DEVICES: Final = "/sys/fs/virtiofs"
 _TIMEOUT_S: Final = 10.0
@@ -34,46 +34,35 @@ async def mount(agent: Agent, request: Share) -> Nothing:
 
 
 def hold(container: Container, spec: Any) -> None:
-    """Find the volumes of a container before anybody makes a mount namespace.
+    """Find the root and the volumes of a container before anybody makes a mount namespace.
 
     What is a mount on the host becomes one here when it is first found. Found here, it is the
-    same for all containers; found in the namespace of one, it would be that one's own.
+    same for all containers, and stays until `let_go`; found in the namespace of one, it would be
+    that one's own, and end with its last process: see there why that must not be.
     """
-    for mount in spec.get("mounts", ()):
-        path = os.path.realpath(mount.get("source", ""))
-        if path.startswith(f"{SHARE_PATH}/{VOLUMES_NAME}/") and os.path.isdir(f"{path}/."):
-            container.volumes.add(path)
+    sources = (mount.get("source", "") for mount in spec.get("mounts", ()))
+    for path in (spec["root"]["path"], *sources):
+        where = os.path.realpath(path)
+        if where.startswith(f"{SHARE_PATH}/") and os.path.isdir(f"{where}/."):
+            container.mounts.add(where)
 
 
-def keep(container: Container) -> None:
-    """Keep the mounts of a container that is made, its root and all it will find, until `let_go`.
+def let_go(container: Container, others: Iterable[Container]) -> None:
+    """Let the host take away what no other container has.
 
     The kernel (fs/fuse/virtio_fs.c of 6.12, `virtio_kill_sb`) waits for nobody before it ends a
     mount below the share's own. A program that is killed while a page of it is read leaves its file
     open until the host has answered that, and a file that is open then is a bug for which the
-    kernel stops. So they must not end with the container's last process.
+    kernel stops. Answers come in the order of questions: first to the last read, then to the
+    release that follows from it.
     """
-    try:
-        container.mounts = os.open(f"/proc/{container.init.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return  # it has been killed already
-
-
-def let_go(container: Container, others: Iterable[Container]) -> None:
-    """Let the host take away what no other container has."""
-    kept = {path for other in others if other is not container for path in other.volumes}
-    gone = [path for path in container.volumes - kept if os.path.ismount(path)]
-    if os.path.ismount(SHARE_PATH):
-        # Answers come in the order of questions: first to the last read of a file, then to the
-        # release that follows from it.
+    kept = {path for other in others if other is not container for path in other.mounts}
+    gone = [path for path in container.mounts - kept if os.path.ismount(path)]
+    for _ in range(2 if gone else 0):
         os.statvfs(SHARE_PATH)
-        os.statvfs(SHARE_PATH)
-    if container.mounts >= 0:
-        os.close(container.mounts)
     for path in gone:
         libc.umount2(path, libc.MNT_DETACH)
-    container.volumes.clear()
-    container.mounts = -1
+    container.mounts.clear()
 
 
 def unmount() -> None:
