@@ -411,6 +411,23 @@ def test_a_container_may_be_killed_while_its_program_is_read(
     assert run(peer, "true", root=apart).out.ended
 
 
+def test_a_name_that_is_used_again_at_once(peer: Peer, share: Path) -> None:
+    """The guest keeps for a second what it has learnt of the host's directories."""
+    other = share / "other"
+    shutil.copytree(share / "root", other, symlinks=True)
+    (other / "plain").write_text("of the second")
+    place = share / "again/rootfs"
+    seen: list[bytes] = []
+    for tree in (share / "root", other, share / "root", other):
+        place.mkdir(parents=True)
+        subprocess.run(["mount", "--bind", tree, place], check=True)
+        seen.append(bytes(run(peer, "cat", "plain", root="again/rootfs").out.data))
+        subprocess.run(["umount", "--lazy", place], check=True)
+        place.rmdir()
+        place.parent.rmdir()
+    assert seen == [b"not to be run", b"of the second"] * 2
+
+
 def test_trimmed_and_still_there(guest: Guest, peer: Peer) -> None:
     """Again and again: with memory added, not all that is free can be had by a process."""
     wanted = {"path": "/machine/peripheral/more0", "property": "requested-size"}
