@@ -293,7 +293,7 @@ def _sharer(
     assets: Assets, directory: Path, share: Path, stack: ExitStack
 ) -> subprocess.Popen[bytes]:
     """A virtiofsd that listens."""
-    rendezvous = directory / "virtiofs"
+    rendezvous = _rendezvous(directory)
     command = [
         *assets.program("usr/libexec/virtiofsd"),
         f"--shared-dir={share}", f"--socket-path={rendezvous}",
@@ -310,8 +310,12 @@ def _sharer(
     return process
 
 
+def _rendezvous(directory: Path) -> Path:
+    return directory / "virtiofs"
+
+
 def _share(directory: Path) -> list[str]:
     return [
-        "-chardev", f"socket,id=share,path={directory}/virtiofs",
+        "-chardev", f"socket,id=share,path={_rendezvous(directory)}",
         "-device", f"vhost-user-fs-pci,chardev=share,tag={SHARE_TAG},queue-size=512",
     ]  # fmt: skip

@@ -399,7 +399,9 @@ def test_a_container_may_be_killed_while_its_program_is_read(
     guest.sharer.send_signal(signal.SIGSTOP)
     try:
         peer.write(typed, b"go on, to a part of it that is not there yet\n")
+        peer.wait(lambda: b"printf" in made.err.data)
         time.sleep(1)
+        assert not made.out.total, "it was there"
         peer.call("signal", Signal(made.id, signal.SIGKILL))
         assert made.wait() == 128 + signal.SIGKILL
         time.sleep(0.5)  # for the kernel to take its mounts down
