@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support import leaks
+from tests.support import leaks, stuck
 
 TREE: Final = Path(__file__).resolve().parents[2]
 TIMEOUT_S: Final = 240
@@ -78,16 +78,20 @@ class Programs:
         return self.run(self.oci_command(*words), stdin=stdin)
 
     def run(self, command: Sequence[str], *, stdin: bytes | None = None) -> Answer:
-        """Run a command of ours to its end."""
-        done = subprocess.run(
-            command,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=self.environment,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        """Run a command of ours to its end; what holds it up is told if that does not come."""
+        try:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                env=self.environment,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            error.add_note(stuck.report(self.state_root, self.oci_command(), self.environment))
+            raise
         return Answer(
             done.returncode,
             done.stdout.decode(errors="replace"),
