@@ -14,8 +14,8 @@ from tests.repo import tree
 
 ENTRY: Final = "enclos.guest.main"
 STANDARD: Final = frozenset(
-    "__future__ collections ctypes dataclasses errno fcntl functools gc heapq itertools json "
-    "mmap os re resource select signal socket stat struct sys termios time traceback types "
+    "__future__ _thread collections ctypes dataclasses errno fcntl functools gc heapq itertools "
+    "json mmap os re resource select signal socket stat struct sys termios time traceback types "
     "typing".split()
 )
 """What the agent and the rooms it uses may import of the standard library."""

@@ -16,8 +16,12 @@ def process(args: list[str], **more: Any) -> dict[str, Any]:
     return {"args": args, "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, **more}
 
 
-def spec(container_id: str, first: dict[str, Any], root: str = "root", **linux: Any) -> str:
-    """A specification as the host sends it."""
+def spec(
+    container_id: str, first: dict[str, Any], root: str = "root", volume: str = "", **linux: Any
+) -> str:
+    """A specification as the host sends it; `volume` of the share is at /volume."""
+    source = f"{SHARE_PATH}/{volume}"
+    bound = {"destination": "/volume", "type": "bind", "source": source, "options": ["rbind"]}
     device = {"type": "bind", "source": "/run/enclos/boot_id", "options": ["bind", "ro"]}
     return json.dumps(
         {
@@ -32,6 +36,7 @@ def spec(container_id: str, first: dict[str, Any], root: str = "root", **linux: 
                 {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
                  "options": ["newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
                 {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"},
+                *([bound] if volume else []),
             ],
             "linux": {
                 "cgroupsPath": f"/enclos/{container_id}",

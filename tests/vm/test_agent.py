@@ -377,22 +377,30 @@ def test_a_share_is_mounted_once(peer: Peer) -> None:
 
 
 @pytest.fixture
-def apart(share: Path) -> Iterator[str]:
-    """The root file system as a mount of the host's, which is one of the guest's as well."""
-    place = share / "apart"
-    place.mkdir()
+def apart(share: Path) -> Iterator[None]:
+    """At outer/apart the root file system as a mount of the host's, so one of the guest too."""
+    place = share / "outer/apart"
+    place.mkdir(parents=True)
     subprocess.run(["mount", "--bind", share / "root", place], check=True)
-    yield place.name
+    yield
     subprocess.run(["umount", "--lazy", place], check=True)
     place.rmdir()
+    place.parent.rmdir()
 
 
+@pytest.mark.parametrize(
+    ("root", "volume", "program"),
+    [("outer/apart", "", "sh"), ("root", "outer", "/volume/apart/bin/sh")],
+    ids=["root", "below-a-volume"],
+)
+@pytest.mark.usefixtures("apart")
 def test_a_container_may_be_killed_while_its_program_is_read(
-    guest: Guest, peer: Peer, apart: str
+    guest: Guest, peer: Peer, root: str, volume: str, program: str
 ) -> None:
     """Then the last that has the program's mount is an answer that the host owes."""
     typed = peer.writer()
-    made = Running(peer, process(["sh", "-xc", "read x; printf %d 1"]), root=apart, stdin=typed)
+    first = process([program, "-xc", "read x; printf %d 1"])
+    made = Running(peer, first, stdin=typed, root=root, volume=volume)
     peer.wait(lambda: made.err.total)
     time.sleep(1)
     assert guest.sharer is not None
@@ -410,7 +418,7 @@ def test_a_container_may_be_killed_while_its_program_is_read(
         time.sleep(1)
     finally:
         guest.sharer.send_signal(signal.SIGCONT)
-    assert run(peer, "true", root=apart).out.ended
+    assert run(peer, "true", root=root, volume=volume).out.ended
 
 
 def test_a_name_that_is_used_again_at_once(peer: Peer, share: Path) -> None:

@@ -54,11 +54,13 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
         if request.root:
             await disks.mount_root(agent, name, request.root)
         await _create(agent, made, spec=spec, document=document, program=program)
+        share.keep(made)
         processes.open_to_others(made)
         if request.own_network:
             netns.adopt(agent.networks, request.network, made.init.pid)
             netns.give(agent.networks, request.network, name)
     except BaseException:
+        await share.leave(agent, made)
         await disks.forget_local(agent, name)
         _forget(agent, made)
         raise
@@ -97,6 +99,7 @@ async def delete(agent: Agent, request: Target) -> Nothing:
         raise GuestFailed(f"cannot delete container {owner.id!r}: {outcome.complaint}")
     for one in (owner.init, *owner.execs.values()):
         await one.told
+    await share.leave(agent, owner)
     await disks.forget_local(agent, owner.id)
     _forget(agent, owner)
     return Nothing()

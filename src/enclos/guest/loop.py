@@ -1,4 +1,4 @@
-"""The agent's event loop: descriptors by epoll, and timers. One thread, nothing else.
+"""The agent's event loop: descriptors by epoll, and timers. All of it in one thread.
 
 Callbacks must not block. What a callback needs to wait for is a `Promise` (tasks.py) that
 another callback keeps.

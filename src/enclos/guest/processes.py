@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from enclos.errors import Exists, GuestFailed, InvalidRequest, WrongState
-from enclos.guest import cgroups, complaints, crun, notices, oom
+from enclos.guest import cgroups, complaints, crun, notices, oom, share
 from enclos.guest.agent import Agent
 from enclos.guest.complaints import Program
 from enclos.guest.records import Container, Process, container
@@ -117,6 +117,8 @@ def _died(agent: Agent, process: Process, status: int) -> None:
         if process is owner.init:
             _close(owner)  # those that died with it are told before it
             before += [one.told for one in owner.execs.values() if one.status is not None]
+            if not cgroups.counter(owner.cgroup, "cgroup.events", "populated"):
+                before.append(share.leave(agent, owner))
     after(before, lambda: process.told.keep(None))
 
 

@@ -43,6 +43,8 @@ class Container:
     notices: socket.socket | None = None
     mounts: set[str] = field(default_factory=set[str])
     """Mounts below the share's that it has a part of: its root, and volumes."""
+    namespace: int = -1
+    """Descriptor of its mount namespace, which is kept by that; -1: it need not be."""
 
     @property
     def cgroup(self) -> str:

@@ -42,9 +42,9 @@ def broken(sandbox: Sandbox, what: str, *, hint: str = "") -> None:
     """End a sandbox of whose machine a part is gone.
 
     One that is being started gets a moment to find that out: it knows better what to do about it.
-    If it has failed already, this is only what follows from that.
+    If it has failed or is being ended already, this is only what follows from that.
     """
-    if sandbox.failed is not None:
+    if sandbox.failed is not None or sandbox.ending:
         return
     if sandbox.ready.is_set():
         reason = _reason(sandbox, what)
