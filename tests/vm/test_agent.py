@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from enclos.errors import (
     TimedOut,
     WrongState,
 )
+from enclos.ids import new_id
 from enclos.wire import frames
 from enclos.wire.messages import (
     STREAM_WINDOW,
@@ -377,30 +379,27 @@ def test_a_share_is_mounted_once(peer: Peer) -> None:
 
 
 @pytest.fixture
-def apart(share: Path) -> Iterator[None]:
-    """At outer/apart the root file system as a mount of the host's, so one of the guest too."""
-    place = share / "outer/apart"
+def outer(share: Path) -> Iterator[str]:
+    """A directory, of a name nobody knows yet, in which `apart` is a mount of the host's: the root
+    file system, which is a mount of the guest's as well."""
+    place = share / new_id() / "apart"
     place.mkdir(parents=True)
     subprocess.run(["mount", "--bind", share / "root", place], check=True)
-    yield
+    yield place.parent.name
     subprocess.run(["umount", "--lazy", place], check=True)
     place.rmdir()
     place.parent.rmdir()
 
 
-@pytest.mark.parametrize(
-    ("root", "volume", "program"),
-    [("outer/apart", "", "sh"), ("root", "outer", "/volume/apart/bin/sh")],
-    ids=["root", "below-a-volume"],
-)
-@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize("part", ["root", "volume"])
 def test_a_container_may_be_killed_while_its_program_is_read(
-    guest: Guest, peer: Peer, root: str, volume: str, program: str
+    guest: Guest, peer: Peer, outer: str, part: str
 ) -> None:
     """Then the last that has the program's mount is an answer that the host owes."""
     typed = peer.writer()
-    first = process([program, "-xc", "read x; printf %d 1"])
-    made = Running(peer, first, stdin=typed, root=root, volume=volume)
+    where: dict[str, Any] = {"root": {"root": f"{outer}/apart"}, "volume": {"volume": outer}}[part]
+    program = {"root": "sh", "volume": "/volume/apart/bin/sh"}[part]
+    made = Running(peer, process([program, "-xc", "read x; printf %d 1"]), stdin=typed, **where)
     peer.wait(lambda: made.err.total)
     time.sleep(1)
     assert guest.sharer is not None
@@ -418,7 +417,7 @@ def test_a_container_may_be_killed_while_its_program_is_read(
         time.sleep(1)
     finally:
         guest.sharer.send_signal(signal.SIGCONT)
-    assert run(peer, "true", root=root, volume=volume).out.ended
+    assert run(peer, "true", **where).out.ended
 
 
 def test_a_name_that_is_used_again_at_once(peer: Peer, share: Path) -> None:
