@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from tests.support.containerd import RUNC, RUNTIME, Containerd, Event, wait_for
 
 SCRIPT: Final = "trap 'exit 5' TERM; while :; do sleep 0.1; done"
+LAST: Final = "/tasks/delete"
+_LIVES: Final = 8
+_PATIENCE_S: Final = 5
 
 
 def test_the_life_of_a_task(containerd: Containerd) -> None:
-    theirs, ours = (_told(containerd, runtime) for runtime in (RUNC, RUNTIME))
+    ours = _told(containerd, RUNTIME)
+    # One time in four runc's shim of containerd 2 is gone before its last event: another life then.
+    lives = (_told(containerd, RUNC) for _ in range(_LIVES))
+    theirs = next(life for life in lives if life[-1].topic == LAST)
     assert [_key(event) for event in ours] == [_key(event) for event in theirs]
     assert [sorted(event.fields) for event in ours] == [sorted(event.fields) for event in theirs]
 
@@ -25,8 +32,9 @@ def _told(containerd: Containerd, runtime: str) -> list[Event]:
             containerd.ok("tasks", "resume", name)
             containerd.ok("tasks", "kill", name)
             containerd.wait_task(name, "STOPPED")
-        wait_for(lambda: events("told")[-1].topic == "/tasks/delete", containerd.log)
-        found = events("told")
+        limit = time.monotonic() + _PATIENCE_S
+        while (found := events("told"))[-1].topic != LAST and time.monotonic() < limit:
+            time.sleep(0.05)
     looks = [event for event in found if event.fields.get("exec_id") or _is_of_exec(event)]
     last = [event for event in looks if event.topic == "/tasks/exit"][-1].fields["id"]
     return [event for event in found if event not in looks or last in event.fields.values()]
