@@ -44,6 +44,7 @@ def extract(
 ) -> None:
     """Unpack `packages` and what they depend on into the new directory `target`.
 
+    Temporary files lie beside it, to be removed with it by whoever ends before they are.
     `report` is told each step. Raises `HostUnfit` if the program, the keyring or the network is
     missing, or a signature bad.
     """
@@ -53,7 +54,9 @@ def extract(
             hint="run: apt-get install debian-archive-keyring",
         )
     try:
-        for line in process.lines(arguments(target, archive, packages), package=PROGRAM):
+        program, *words = arguments(target, archive, packages)
+        beside = ["env", f"TMPDIR={target.parent}", process.find(program)]
+        for line in process.lines([*beside, *words]):
             if line.startswith(_STEP) and line.endswith("..."):
                 report(line.removeprefix(_STEP))
     except MachineFailed as error:

@@ -66,10 +66,13 @@ def other_code(tmp_path: Path) -> Path:
     return copy
 
 
-def start(verb: str, data_root: Path, *, code: Path = agent.PACKAGE_ROOT) -> subprocess.Popen[str]:
+def start(
+    verb: str, data_root: Path, *, code: Path = agent.PACKAGE_ROOT, temporary: Path | None = None
+) -> subprocess.Popen[str]:
+    place = {} if temporary is None else {"TMPDIR": str(temporary)}
     return subprocess.Popen(
         [sys.executable, "-B", "-c", PROGRAM, verb, str(data_root)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(code)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(code), **place},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -182,15 +185,16 @@ def test_other_code_gets_another_agent_once(data_root: Path, other_code: Path) -
     assert after.agent_version.encode() in after.initrd.read_bytes()
 
 
-def test_a_killed_build_leaves_the_old_in_force(data_root: Path) -> None:
+def test_a_killed_build_leaves_the_old_in_force(data_root: Path, tmp_path: Path) -> None:
     before = store.load(data_root)
-    with start("build", data_root) as builder:
+    with start("build", data_root, temporary=tmp_path) as builder:
         assert builder.stdout is not None
         for line in builder.stdout:
             if "downloading" in line:
                 builder.send_signal(signal.SIGKILL)
                 break
     assert list((data_root / "assets").glob(".tmp-*"))
+    assert not list(tmp_path.iterdir())
     assert store.load(data_root) == before
     assert verify.quick(before) == []
     before.initrd.unlink()
