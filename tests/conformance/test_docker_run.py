@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.cli import Answer
+from tests.support.commands import Answer
 from tests.support.dockerd import IMAGE, SHIM, Docker
 
 EVERYTHING: Final = """\

@@ -14,20 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.support import leaks, stuck
+from tests.support import commands, leaks, stuck
+from tests.support.commands import Answer
 
 TREE: Final = Path(__file__).resolve().parents[2]
-TIMEOUT_S: Final = 240
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-    raw: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True)
@@ -80,24 +70,10 @@ class Programs:
     def run(self, command: Sequence[str], *, stdin: bytes | None = None) -> Answer:
         """Run a command of ours to its end; what holds it up is told if that does not come."""
         try:
-            done = subprocess.run(
-                command,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                env=self.environment,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
+            return commands.run(command, environment=self.environment, stdin=stdin)
         except subprocess.TimeoutExpired as error:
             error.add_note(stuck.report(self.state_root, self.oci_command(), self.environment))
             raise
-        return Answer(
-            done.returncode,
-            done.stdout.decode(errors="replace"),
-            done.stderr.decode(errors="replace"),
-            done.stdout,
-        )
 
     def ok(self, *words: str | Path, stdin: bytes | None = None) -> str:
         """Run `enclos WORDS…`, which must succeed; what it printed."""

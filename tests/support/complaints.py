@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.cli import Answer
+from tests.support.commands import Answer
 
 
 def complains(answer: Answer, *words: str, code: int = 125) -> None:

@@ -31,8 +31,9 @@ from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
 from enclos.plan import containerdconfig
 from enclos.shim.proto import task_pb2
-from tests.support import daemons, dockerd, launchers, otherroot, waiting
-from tests.support.cli import Answer, Programs
+from tests.support import commands, daemons, dockerd, launchers, otherroot, waiting
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 from tests.support.netns import Netns
 from tests.support.ttrpc import Client
 
@@ -123,15 +124,7 @@ class Containerd:
 
     def __call__(self, *words: str, stdin: bytes | None = None) -> Answer:
         """`ctr WORDS…` to its end."""
-        done = subprocess.run(
-            self.command(*words),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-        )
-        out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-        return Answer(done.returncode, out, err, done.stdout)
+        return commands.run(self.command(*words), stdin=stdin, timeout_s=TIMEOUT_S)
 
     def command(self, *words: str) -> list[str]:
         """`ctr WORDS…` as an argument list."""

@@ -26,10 +26,11 @@ import pytest
 
 from enclos.linux import pidfd
 from enclos.linux.cgroup import layout
-from tests.support import daemons, launchers, otherroot, sessions, waiting
+from tests.support import commands, daemons, launchers, otherroot, sessions, waiting
 from tests.support.badguests import BAD
 from tests.support.bundles import busybox
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import TIMEOUT_S, Answer
 from tests.support.screen import Screen, shown
 
 DAEMON: Final = "/usr/sbin/dockerd"
@@ -51,7 +52,6 @@ PACKAGES: Final = (
     "procps", "e2fsprogs",
 )  # fmt: skip
 """What another release of Debian needs for it."""
-TIMEOUT_S: Final = 240
 _CONTAINERD: Final = """\
 version = 2
 root = "{data}/containerd"
@@ -99,16 +99,8 @@ class Docker:
         self, *words: str, stdin: bytes | None = None, timeout_s: float = TIMEOUT_S
     ) -> Answer:
         """`docker WORDS…` to its end."""
-        done = subprocess.run(
-            [*self.enter, CLIENT, *words],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=self.environment,
-            timeout=timeout_s,
-        )
-        out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-        return Answer(done.returncode, out, err, done.stdout)
+        command = [*self.enter, CLIENT, *words]
+        return commands.run(command, environment=self.environment, stdin=stdin, timeout_s=timeout_s)
 
     def ok(self, *words: str, stdin: bytes | None = None) -> str:
         """The same, which must succeed; what it printed, without the last line's end."""

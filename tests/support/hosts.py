@@ -11,7 +11,8 @@ from typing import Final
 
 from tests.support import bridges, bundles
 from tests.support.bridges import Bridge, Member
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 DEMO: Final = "enclos/demo"
 LOOKS: Final = ("ip -d address", "ip route show table all", "ip rule", "nft -s list ruleset",

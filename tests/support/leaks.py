@@ -102,9 +102,9 @@ def reap_adopted() -> None:
 
 def _processes(scope: Scope) -> Iterator[str]:
     me = os.getpid()
-    parents = {number: pid.parent(number) for number in _pids() if number != me}
+    parents = {number: pid.parent(number) for number in pids() if number != me}
     for number in parents:
-        words = _command_line(number)
+        words = command_line(number)
         if any(other in words for other in scope.others):
             continue
         named = any(os.fspath(root) in words for root in scope.roots)
@@ -120,7 +120,8 @@ def _descends(number: int, parents: dict[int, int], ancestor: int) -> bool:
     return False
 
 
-def _command_line(number: int) -> str:
+def command_line(number: int) -> str:
+    """The words of a process; empty if it has gone."""
     try:
         words = Path(f"/proc/{number}/cmdline").read_bytes()
         return words.replace(b"\0", b" ").decode("utf-8", "replace").strip()
@@ -128,7 +129,8 @@ def _command_line(number: int) -> str:
         return ""
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Every process there is."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
@@ -185,7 +187,7 @@ def _loops(scope: Scope) -> Iterator[str]:
 def _memory_files(_scope: Scope) -> Iterator[str]:
     """memfds of this process and its descendants."""
     me = os.getpid()
-    parents = {number: pid.parent(number) for number in _pids() if number != me}
+    parents = {number: pid.parent(number) for number in pids() if number != me}
     for number in (me, *(other for other in parents if _descends(other, parents, me))):
         for target in _descriptors(number):
             if target.startswith("/memfd:"):

@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import imagelayouts, launchers, waiting
+from tests.support import commands, imagelayouts, launchers, waiting
 from tests.support.bundles import busybox
-from tests.support.cli import Answer
+from tests.support.commands import TIMEOUT_S, Answer
 from tests.support.screen import Screen, shown
 
 wait_until: Final = waiting.until
-TIMEOUT_S: Final = 240
 IMAGE: Final = "localhost/box:latest"
 APPLETS: Final = (
     "sh cat echo sleep id ls true false uname head dd env kill ps stty tty hostname mount touch "
@@ -68,18 +67,8 @@ class Podman:
 
     def run(self, *words: str | Path, stdin: bytes | None = None) -> Answer:
         """Run `podman WORDS…` to its end."""
-        done = subprocess.run(
-            self.command(*words),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=self.environment,
-            timeout=TIMEOUT_S,
-            check=False,
-            cwd=self.directory,
-        )
-        out, err = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
-        return Answer(done.returncode, out, err, done.stdout)
+        command = self.command(*words)
+        return commands.run(command, environment=self.environment, stdin=stdin, cwd=self.directory)
 
     def ok(self, *words: str | Path, stdin: bytes | None = None) -> str:
         """Run `podman WORDS…`, which must succeed; what it printed, without the last newline."""

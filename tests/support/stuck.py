@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.support import commands, leaks
+
 _LOG_LINES: Final = 30
 _ASK_S: Final = 20
+_FRAMES: Final = 4
 
 
 def report(state_root: Path, ask: list[str], environment: Mapping[str, str]) -> str:
@@ -36,35 +38,26 @@ def _end_of(file: Path) -> list[str]:
 
 def _answer(command: list[str], environment: Mapping[str, str]) -> list[str]:
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(environment),
-            timeout=_ASK_S,
-            check=False,
-        )
+        answer = commands.run(command, environment=environment, timeout_s=_ASK_S)
     except subprocess.TimeoutExpired:
         return [f"{command[-2:]}: no answer within {_ASK_S} s"]
-    return done.stdout.decode(errors="replace").splitlines()
+    return (answer.out + answer.err).splitlines()
 
 
 def _processes(word: str) -> Iterator[str]:
-    """Whoever has `word` in its command line, or a machine's program in our care."""
-    for number in filter(str.isdecimal, os.listdir("/proc")):
+    """What each thread does that has `word` in its command line or its control group's path."""
+    for number in leaks.pids():
         try:
-            words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             groups = Path(f"/proc/{number}/cgroup").read_text()
-            if word not in words and f"/{word}" not in groups:
-                continue
-            for task in sorted(os.listdir(f"/proc/{number}/task")):
-                place = Path(f"/proc/{number}/task/{task}")
-                stack = " < ".join(
-                    line.split()[-1].split("+")[0]
-                    for line in (place / "stack").read_text().splitlines()[:4]
-                )
-                name = (place / "comm").read_text().strip()
-                yield f"{number}/{task} {name}: {stack} {(place / 'syscall').read_text().strip()}"
+            if word in leaks.command_line(number) or f"/{word}" in groups:
+                yield from map(_thread, sorted(Path(f"/proc/{number}/task").iterdir()))
         except OSError:
-            continue
+            continue  # it has gone
+
+
+def _thread(place: Path) -> str:
+    """Where in the host's kernel it waits, and in which call."""
+    frames = (place / "stack").read_text().splitlines()[:_FRAMES]
+    names = " < ".join(frame.split()[-1].partition("+")[0] for frame in frames)
+    name, call = ((place / file).read_text().strip() for file in ("comm", "syscall"))
+    return f"{place.parts[2]}/{place.name} {name}: {names} {call}"

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import imagelayouts
-from tests.support.cli import TREE, Answer, Programs
+from tests.support.cli import TREE, Programs
+from tests.support.commands import Answer
 
 DEMO = "enclos/demo"
 

@@ -19,7 +19,8 @@ import pytest
 
 from enclos.linux import libc
 from tests.support import bundles, leaks, waiting
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 FULL = os.strerror(errno.ENOSPC)
 READ_ONLY = os.strerror(errno.EROFS)

@@ -25,7 +25,8 @@ from enclos.plan.network import MOST_INTERFACES
 from enclos.wire import places
 from tests.support import bridges, bundles, netns, waiting
 from tests.support.bridges import Bridge, Member
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 pytestmark = pytest.mark.timeout(900)
 _SIOCETHTOOL: Final = 0x8946

@@ -12,7 +12,8 @@ import pytest
 
 from tests.support import bridges, bundles, leaks
 from tests.support.bridges import Bridge, Member
-from tests.support.cli import TREE, Answer, Programs
+from tests.support.cli import TREE, Programs
+from tests.support.commands import Answer
 
 pytestmark = pytest.mark.timeout(900)
 NO_TUN = "mount -t tmpfs none /dev/net"

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support import bundles
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 Make = Callable[..., Path]
 

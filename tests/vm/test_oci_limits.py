@@ -26,7 +26,8 @@ from enclos.oci import codec, default
 from enclos.plan.grouping import SANDBOX_ANNOTATIONS
 from tests.conformance.rows import at, together
 from tests.support import bundles
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 MIB = 1 << 20
 PARENT = f"enclos-limits-{os.getpid()}"

@@ -20,7 +20,8 @@ import pytest
 
 from tests.support import bridges, bundles
 from tests.support.bridges import Bridge, Member
-from tests.support.cli import Answer, Programs
+from tests.support.cli import Programs
+from tests.support.commands import Answer
 
 pytestmark = pytest.mark.timeout(900)
 LOOKS = (
