@@ -23,6 +23,7 @@ from tests.support.hosts import DEMO, Host
 
 pytestmark = pytest.mark.timeout(900)
 TCP, LOW, UDP = 8080, 80, 5353
+OPERSTATE = "/sys/class/net/eth0/operstate"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,12 @@ def web(host: Host) -> str:
 @pytest.fixture(scope="module")
 def own(host: Host) -> str:
     """A container in the host's network."""
-    return host.keep("--network", "host", script="echo host | nc -l -p 7800; sleep 10000")
+    script = f"cat {OPERSTATE} >/dev/shm/first; echo host | nc -l -p 7800; sleep 10000"
+    return host.keep("--network", "host", script=script)
+
+
+def test_an_interface_has_its_carrier_from_the_start(host: Host, own: str) -> None:
+    assert host.sh(own, "cat /dev/shm/first") == "up\n"
 
 
 def test_published_ports_answer(host: Host, web: str) -> None:

@@ -131,7 +131,11 @@ def _index(network: GuestNetwork, name: str) -> int:
 
 
 def _set_up(network: GuestNetwork, interface: Interface) -> None:
-    """Name, hardware address and size; IPv6 makes no address by itself, and waits for none."""
+    """Name, hardware address and size; IPv6 makes no address by itself, and waits for none.
+
+    Who asks for a link that came up has the kernel note it now (net/core/rtnetlink.c of 6.12,
+    `rtnl_getlink`); by itself it may say for a second that there is no carrier.
+    """
     index = network.indexes[interface.index]
     what = f"interface {interface.name}"
     with netns.inside(network.descriptor):
@@ -144,6 +148,8 @@ def _set_up(network: GuestNetwork, interface: Interface) -> None:
     _do(network.netlink, rtnetlink.NEWLINK, body, what=what)
     state = rtnetlink.set_link(index, up=interface.up, arp=interface.arp)
     _do(network.netlink, rtnetlink.NEWLINK, state, what=what)
+    if interface.up:
+        _do(network.netlink, rtnetlink.GETLINK, rtnetlink.set_link(index), what=what)
 
 
 def _switch(name: str, key: str, value: int) -> None:
