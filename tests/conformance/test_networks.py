@@ -188,6 +188,7 @@ def test_ipv6_only(sides: dict[str, Side], bridge: Bridge) -> None:
         ip -6 address add {address}/64 dev eth0 nodad
         ip -6 route add default via {bridges.NETWORK6}:1
     """)
+    member.settle()
     found = same(sides, member, f"{LOOK}; ping -c 1 -W 10 {bridges.NETWORK6}:1 | grep -c ' 0% '")
     assert f"inet6 {address}/64" in found
     assert "inet " not in found

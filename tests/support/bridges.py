@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from tests.support import netns
+from tests.support import netns, waiting
 from tests.support.netns import Netns
 
 NETWORK = "10.77.0"
@@ -58,6 +58,11 @@ class Member:
                 ip address add {self.ip[name]}/24 dev {name}
                 ip -6 address add {self.ip6[name]}/64 dev {name} nodad
             """)
+
+    def settle(self) -> None:
+        """Wait until the kernel has found that nobody has the addresses it chose: up to 2 s."""
+        show = ("ip", "-6", "address", "show", "tentative")
+        waiting.until(lambda: not self.netns.run(*show))
 
     def disconnect(self, name: str) -> None:
         """Take the interface away."""

@@ -119,6 +119,7 @@ def _creating(made: Container, *, cpus: int = 0) -> tuple[int, str]:
 )  # fmt: skip
 def test_the_guest_has_what_the_namespace_has(container: Container, words: str) -> None:
     busybox = bundles.busybox()
+    container.member.settle()
     expected = container.member.netns.run(str(busybox), *words.split())
     assert _comparable(container.ok(words)) == _comparable(expected)
 
@@ -236,6 +237,22 @@ def test_changes_are_followed(container: Container) -> None:
     )
     assert "10.77.0.222" not in container.ok("ip address show eth0")
     assert "10.202" not in container.ok("ip route")
+
+
+def test_addresses_are_good_at_once(container: Container) -> None:
+    """The host's kernel has asked whether they are another's; the guest's need not, for seconds."""
+    netns = container.member.netns
+    netns.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
+    loop = f"ip -6 address {{}} {bridges.NETWORK6}:a:$i/64 dev eth0"
+    looks = "for i in $(seq 24); do ip -6 address show eth0; sleep 0.3; done"
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(container.ok, looks)
+        netns.run("sh", "-c", f"for i in $(seq 60); do {loop.format('add')}; sleep 0.1; done")
+    lines = [line.strip() for line in look.result().splitlines()]
+    assert f"inet6 {bridges.NETWORK6}:a:40/64 scope global" in lines
+    assert not [line for line in lines if "tentative" in line and lines.count(line) > 1]
+    netns.run("sh", "-c", f"for i in $(seq 60); do {loop.format('del')}; done")
+    netns.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=1")
 
 
 def test_two_hundred_routes(container: Container) -> None:

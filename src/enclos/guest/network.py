@@ -27,6 +27,11 @@ from enclos.wire.places import PORTS_PATH, SPARE_PATH, SPARE_SLOT
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.002
 _IPV6: Final = "/proc/sys/net/ipv6/conf"
+_ADDRESSES: Final = "/proc/self/net/if_inet6"
+_FLAGS: Final = 4
+"""Column of an address' flags there (net/ipv6/addrconf.c, `if6_seq_show`)."""
+_TENTATIVE: Final = 0x40
+_TENTATIVE_POLLS: Final = 25
 _GONE: Final = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
 
 
@@ -41,18 +46,44 @@ async def configure(agent: Agent, request: Network) -> Nothing:
         if interface.index not in network.indexes:
             await _arrive(agent, network, interface)
         _set_up(network, interface)
-    with netns.inside(network.descriptor):
-        if network.ipv6 != request.ipv6:
+    if network.ipv6 != request.ipv6:
+        with netns.inside(network.descriptor):
             _switch("lo", "disable_ipv6", not request.ipv6)
-            network.ipv6 = request.ipv6
-        names = _names(network)
-        for name in names:
-            _switch(name, "accept_dad", 0)  # addresses are good at once: the host's have been tried
+        network.ipv6 = request.ipv6
+    _try_addresses(network, on=False)  # they are good at once: the host's have been tried
+    try:
         for entry in request.added:
             _add(network, entry)
-        for name in names:
-            _switch(name, "accept_dad", 1)
+        await _taken(agent, network)
+    finally:
+        _try_addresses(network, on=True)
     return Nothing()
+
+
+def _try_addresses(network: GuestNetwork, *, on: bool) -> None:
+    """Whether the kernel asks if somebody else has an address already."""
+    with netns.inside(network.descriptor):
+        for name in _names(network):
+            _switch(name, "accept_dad", on)
+
+
+async def _taken(agent: Agent, network: GuestNetwork) -> None:
+    """Wait until the kernel uses the addresses: what it does with one, it decides a moment after
+    the request (net/ipv6/addrconf.c of 6.12, `addrconf_dad_work`). Without a carrier it waits."""
+    for _ in range(_TENTATIVE_POLLS):
+        with netns.inside(network.descriptor):
+            if not _is_tentative():
+                return
+        await agent.loop.sleep(_POLL_S)
+
+
+def _is_tentative() -> bool:
+    """Whether an address here is not used yet."""
+    try:
+        with open(_ADDRESSES, encoding="ascii") as file:
+            return any(int(line.split()[_FLAGS], 16) & _TENTATIVE for line in file)
+    except FileNotFoundError:
+        return False  # a kernel without IPv6
 
 
 def _forget(network: GuestNetwork, index: int) -> None:
