@@ -187,6 +187,20 @@ def test_states_are_told_in_the_known_words(peer: Peer) -> None:
         peer.call("delete", Target(made.id))
 
 
+def test_what_cannot_be_finished_leaves_no_process(peer: Peer, sleeper: Running) -> None:
+    """The name of its network is looked at when its namespace is there."""
+    kinds = [{"type": kind} for kind in ("pid", "uts", "mount", "network")]
+
+    def request(network: str) -> CreateContainer:
+        described = spec("unfinished", process(["true"]), namespaces=kinds)
+        return CreateContainer("unfinished", described, Stdio(), network=network, own_network=True)
+
+    with pytest.raises(InvalidRequest, match="no/name"):
+        peer.call("create", request("no/name"))
+    assert peer.call("create", request("name")).pid
+    peer.call("delete", Target("unfinished"))
+
+
 def test_exec_statuses_and_signals(peer: Peer, sleeper: Running) -> None:
     assert sleeper.output("three", "sh", "-c", "echo hi; exit 3") == (3, b"hi\n")
     sleeper.execute("nap", process(["sleep", "1000"]))
@@ -420,17 +434,20 @@ def test_a_container_may_be_killed_while_its_program_is_read(
     assert run(peer, "true", **where).out.ended
 
 
-def test_a_name_that_is_used_again_at_once(peer: Peer, share: Path) -> None:
+@pytest.mark.parametrize("part", ["root", "volume"])
+def test_a_name_that_is_used_again_at_once(peer: Peer, share: Path, part: str) -> None:
     """The guest keeps for a second what it has learnt of the host's directories."""
-    other = share / "other"
+    file = {"root": "plain", "volume": "/volume/plain"}[part]
+    other = share / f"other-{part}"
     shutil.copytree(share / "root", other, symlinks=True)
     (other / "plain").write_text("of the second")
-    place = share / "again/rootfs"
+    where: dict[str, Any] = {part: f"again-{part}/it"}
+    place = share / where[part]
     seen: list[bytes] = []
     for tree in (share / "root", other, share / "root", other):
         place.mkdir(parents=True)
         subprocess.run(["mount", "--bind", tree, place], check=True)
-        seen.append(bytes(run(peer, "cat", "plain", root="again/rootfs").out.data))
+        seen.append(bytes(run(peer, "cat", file, **where).out.data))
         subprocess.run(["umount", "--lazy", place], check=True)
         place.rmdir()
         place.parent.rmdir()

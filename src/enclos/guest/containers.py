@@ -53,13 +53,9 @@ async def create(agent: Agent, request: CreateContainer) -> Started:
             netns.give(agent.networks, request.network, name)
         if request.root:
             await disks.mount_root(agent, name, request.root)
-        await _create(agent, made, spec=spec, document=document, program=program)
-        share.keep(made)
-        processes.open_to_others(made)
-        if request.own_network:
-            netns.adopt(agent.networks, request.network, made.init.pid)
-            netns.give(agent.networks, request.network, name)
+        await _create(agent, made, request, spec=spec, document=document, program=program)
     except BaseException:
+        await crun.undo(agent.reaper, name)
         await share.leave(agent, made)
         await disks.forget_local(agent, name)
         _forget(agent, made)
@@ -137,8 +133,10 @@ async def update(agent: Agent, request: Update) -> Nothing:
 
 
 async def _create(
-    agent: Agent, made: Container, *, spec: str, document: Any, program: Program
-) -> None:
+    agent: Agent, made: Container, request: CreateContainer, *,
+    spec: str, document: Any, program: Program,
+) -> None:  # fmt: skip
+    wanted = propagation.wanted(document)
     bundle = _bundle(made.id)
     os.makedirs(bundle, mode=0o700)
     with open(f"{bundle}/config.json", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -147,11 +145,12 @@ async def _create(
     arguments = ["create", "--bundle", bundle, "--pid-file", pid_file]
 
     async def settle(pid: int) -> None:
-        try:
-            await propagation.apply(agent, pid, propagation.wanted(document))
-        except GuestFailed:
-            await crun.run(agent.reaper, ["delete", "--force", made.id])
-            raise
+        await propagation.apply(agent, pid, wanted)
+        share.keep(made)
+        processes.open_to_others(made)
+        if request.own_network:
+            netns.adopt(agent.networks, request.network, pid)
+            netns.give(agent.networks, request.network, made.id)
 
     await processes.born(
         agent, made.init, [*arguments, *made.init.io.arguments, made.id],

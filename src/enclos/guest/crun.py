@@ -57,6 +57,12 @@ async def run(
     return Outcome(status, complaint(log))
 
 
+async def undo(reaper: Reaper, container_id: str) -> None:
+    """Remove a container that could not be finished, if crun has made it."""
+    if os.path.exists(f"{STATE}/{container_id}"):
+        await run(reaper, ["delete", "--force", container_id])
+
+
 def _write_score(oom_score_adj: int) -> None:
     """The agent's own, which is 0 but while it makes a process that is to inherit another."""
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:

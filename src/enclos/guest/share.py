@@ -44,20 +44,21 @@ def hold(container: Container, spec: Any) -> None:
     same for all containers, and stays until `let_go`; found in the namespace of one, it would be
     that one's own, and end with its last process: see there why that must not be.
     """
-    root = spec["root"]["path"]
-    if root.startswith(f"{SHARE_PATH}/"):
-        _ask_anew(os.path.dirname(root))
-    sources = (mount.get("source", "") for mount in spec.get("mounts", ()))
-    for path in (root, *sources):
+    below = f"{SHARE_PATH}/"
+    sources = [mount.get("source", "") for mount in spec.get("mounts", ())]
+    paths = [spec["root"]["path"], *sources]
+    for name in {path[len(below) :].partition("/")[0] for path in paths if path.startswith(below)}:
+        _ask_anew(below + name)
+    for path in paths:
         where = os.path.realpath(path)
-        if where.startswith(f"{SHARE_PATH}/") and os.path.isdir(f"{where}/."):
+        if where.startswith(below) and os.path.isdir(f"{where}/."):
             container.mounts.add(where)
 
 
 def _ask_anew(directory: str) -> None:
     """Have the host say what is there now, not what was there a second ago: a container that has
     just been deleted may have been called the same, and what is found below its directory would be
-    its root, taken away when the kernel asks at last. For whatever is to be new it asks at once
+    its own, taken away when the kernel asks at last. For whatever is to be new it asks at once
     (fs/fuse/dir.c, `fuse_dentry_revalidate`)."""
     try:
         os.mkdir(directory)
