@@ -10,13 +10,14 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from enclos.linux import pid
+from enclos.linux import files, pid
 from enclos.wire import places
 from tests.support import bridges, hosts, leaks, waiting
 from tests.support.cli import Programs
@@ -176,7 +177,13 @@ def test_links_follow_who_is_started_again(host: Host, db: str) -> None:
     host.ok("stop", "-t", "0", "moves")
     taker = host.keep("--network", "own", "--ip", before)
     assert before in host.sh(caller, "cat /etc/hosts")
-    host.ok("start", "moves")
+    lock = host.programs.data_root / "containers" / caller / "lock"
+    with ThreadPoolExecutor(1) as pool, files.locked(lock, timeout_s=5):  # as a connect has it
+        start = pool.submit(host.ok, "start", "moves")
+        waiting.until(lambda: settings(host, target)["IPAddress"])
+        time.sleep(2)
+        assert (start.done(), before in host.sh(caller, "cat /etc/hosts")) == (False, True)
+    start.result()
     after = settings(host, target)["IPAddress"]
     hosts_file = host.sh(caller, "cat /etc/hosts")
     assert (before != after, f"{before}\tlinked" in hosts_file) == (True, False)
