@@ -187,12 +187,14 @@ remove() {
 }
 
 serve() {
-    trap 'rm -f "$ready"; remove; exit 0' TERM INT
+    sleeper=
+    trap '[ -z "$sleeper" ] || kill "$sleeper"; rm -f "$ready"; remove; exit 0' TERM INT
     install
     : >"$ready"
     while :; do
         sleep 3600 &
-        wait "$!"
+        sleeper=$!
+        wait "$sleeper"
     done
 }
 

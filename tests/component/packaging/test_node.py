@@ -270,7 +270,9 @@ def test_serve_ends_with_nothing_left(node: Node, tmp_path: Path) -> None:
         _mount(node)
         before = node.content()
         with (tmp_path / "log").open("w") as log:
-            server = subprocess.Popen(node.words("serve"), env=node.environment({}), stderr=log)
+            server = subprocess.Popen(
+                node.words("serve"), env=node.environment({}), stderr=log, start_new_session=True
+            )
         limit = time.monotonic() + LIMIT_S
         while not (tmp_path / "ready").exists():
             assert server.poll() is None, (tmp_path / "log").read_text()
@@ -281,6 +283,8 @@ def test_serve_ends_with_nothing_left(node: Node, tmp_path: Path) -> None:
         assert server.wait(LIMIT_S) == 0, (tmp_path / "log").read_text()
         assert not (tmp_path / "ready").exists()
         assert node.content() == before
+        with pytest.raises(ProcessLookupError):
+            os.killpg(server.pid, 0)
 
     apart(story)
 
