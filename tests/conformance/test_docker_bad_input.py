@@ -37,7 +37,7 @@ def test_a_refusal(docker: Docker, words: tuple[str, str], complaint: str, hint:
     assert complaint in (line if SHIM else line.partition(FRAME)[2])
     assert hint in line.partition(complaint)[2]
     assert "Traceback" not in answer.err
-    waiting.until(lambda: not left_of(docker), timeout_s=20)
+    nothing_is_left(docker)
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
@@ -47,7 +47,7 @@ def test_a_guest_that_does_not_come_up(docker: Docker, bad: BadGuest) -> None:
     assert bad.said in answer.err.partition(FRAME)[2]
     assert bad.hint in answer.err
     assert "Traceback" not in answer.err
-    waiting.until(lambda: not left_of(docker), timeout_s=20)
+    nothing_is_left(docker)
 
 
 @pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name)
@@ -61,7 +61,7 @@ def test_damaged_files_of_ours(docker: Docker, one: Damage) -> None:
         assert one.said in answer.err.partition(FRAME)[2]
         assert one.hint in answer.err
         assert "Traceback" not in answer.err
-        waiting.until(lambda: not left_of(docker), timeout_s=20)
+        nothing_is_left(docker)
         if one.lasts:
             shutil.rmtree(root)
             damage.copied(docker.programs.data_root, root)
@@ -95,7 +95,12 @@ def test_what_is_beyond_the_kernels_limits_is_refused(docker: Docker, tmp_path: 
     assert "Traceback" not in ours.err
 
 
-def left_of(docker: Docker) -> list[str]:
+def nothing_is_left(docker: Docker) -> None:
+    """In the end; says what is."""
+    waiting.until(lambda: not _left_of(docker), lambda: "\n".join(_left_of(docker)), timeout_s=20)
+
+
+def _left_of(docker: Docker) -> list[str]:
     """Containers of ours that docker or the runtime still has, and their mounts."""
     found = docker.ok("ps", "-aq", "--filter", f"ancestor={IMAGE}").split()
     places = [path for path in docker.runtime_root.glob("*/*") if path.is_dir()]
