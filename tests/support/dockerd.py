@@ -85,9 +85,10 @@ class Docker:
 
     @property
     def runtime_root(self) -> Path:
-        """Where the runtime writes dockerd's containers down."""
+        """Where the runtime writes dockerd's containers down; not there before the first."""
         if SHIM:
-            return next((self.place / "state/shim").glob("*-moby"))
+            shims = self.place / "state/shim"
+            return next(shims.glob("*-moby"), shims / "none")
         return self.place / "exec/runtime-runc/moby"
 
     @property
