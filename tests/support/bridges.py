@@ -60,9 +60,13 @@ class Member:
             """)
 
     def settle(self) -> None:
-        """Wait until the kernel has found that nobody has the addresses it chose: up to 2 s."""
-        show = ("ip", "-6", "address", "show", "tentative")
-        waiting.until(lambda: not self.netns.run(*show))
+        """Wait until the kernel has chosen an address, and found that nobody has it: up to 3 s."""
+
+        def settled() -> bool:
+            shown = self.netns.run("ip", "-6", "address")
+            return "inet6 fe80" in shown and "tentative" not in shown
+
+        waiting.until(settled)
 
     def disconnect(self, name: str) -> None:
         """Take the interface away."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +81,6 @@ def on_a_bridge(programs: Programs) -> Iterator[Host]:
     """One whose containers are removed in the end."""
     with bridges.new() as bridge:
         found = Host(programs, bridge, bridge.member())
-        time.sleep(3)  # the kernel's own work on a fresh link is over
+        found.member.settle()
         yield found
         found.remove_all()

@@ -54,7 +54,8 @@ async def configure(agent: Agent, request: Network) -> Nothing:
     try:
         for entry in request.added:
             _add(network, entry)
-        await _taken(agent, network)
+        if any(entry.kind == "address" for entry in request.added):
+            await _taken(agent, network)
     finally:
         _try_addresses(network, on=True)
     return Nothing()
